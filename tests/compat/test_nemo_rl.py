@@ -210,7 +210,7 @@ def test_shutdown_leaves_no_thread_no_port_and_can_be_followed_by_a_start(
     actor.rh.shutdown()
     actor.rh.shutdown()
     assert all(map(is_free, ports))
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads
     assert maybe_get_global_config_dict() is None
     with pytest.raises(Exception, match="no head server"):
         asyncio.run(actor.run_rollouts(rows(1)))
@@ -304,7 +304,7 @@ def test_a_start_that_fails_leaves_nothing(start: Start) -> None:
     )
     with pytest.raises(Exception, match="no model endpoint"):
         RunHelper().start(chosen)
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads
     assert children() == before
     assert is_free(port)
 

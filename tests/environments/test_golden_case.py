@@ -9,14 +9,15 @@ import pytest
 from nemo_gym.environments.golden_case import case_of
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import assistant
+from tests.support.earlier_run import COLUMNS
 
-ROW = {"responses_create_params": {"input": "x"}, "_ng_task_index": 3}
+TASK = {"responses_create_params": {"input": "x"}, "expected": 3}
 
 
 def written(asked_models: object = None) -> Any:
     return case_of(
         "mine",
-        row=ROW,
+        row={**TASK, **COLUMNS},
         output=[assistant("a")],
         reward=1.0,
         reward_range=(0.0, 1.0),
@@ -28,6 +29,10 @@ def written(asked_models: object = None) -> Any:
 def asked(*answers: str, calls: int | None = None, failed: int = 0) -> dict[str, Any]:
     calls = len(answers) if calls is None else calls
     return {"judge": {"calls": calls, "failed": failed, "seconds": 0.1, "answers": list(answers)}}
+
+
+def test_the_task_of_a_case_has_nothing_of_the_run() -> None:
+    assert written().task == TASK
 
 
 @pytest.mark.parametrize(

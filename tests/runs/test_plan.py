@@ -13,6 +13,7 @@ from nemo_gym.runs import plan
 from nemo_gym.runs.plan import PlanOptions, Twins, materialize, task_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode
+from tests.support.earlier_run import COLUMNS
 
 
 class Sums(Environment):
@@ -112,12 +113,12 @@ def test_the_line_and_the_row_say_the_same(
 
 
 def test_results_left_over_in_an_input_row_are_dropped() -> None:
-    stale = row("a", reward=1.0, response={"output": []}, _ng_failure_class="old", kept=1)
+    stale = row("a", **COLUMNS, _ng_failure_class="old", kept=1)
 
     ((stamped, _),) = expand([stale], PlanOptions())
 
-    assert {"reward", "response", "_ng_failure_class"}.isdisjoint(stamped)
-    assert stamped["kept"] == 1
+    stamps = {"_ng_task_index": 0, "_ng_rollout_index": 0, "_ng_rollout_id": "abc"}
+    assert stamped == row("a", **stamps, agent_ref={"name": "tool_loop"}, kept=1)
 
 
 def test_sampling_is_laid_over_the_rows_own() -> None:

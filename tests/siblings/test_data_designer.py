@@ -27,6 +27,7 @@ from nemo_gym.siblings.data_designer.records import as_json, open_dataset
 from nemo_gym.siblings.data_designer.seed_rows import rollout_seeds, task_seeds
 from nemo_gym.siblings.data_designer.tasks import ImportReport, import_tasks
 from nemo_gym.wire.errors import ModelTimeout, UsageError
+from tests.support.earlier_run import COLUMNS, DETAILS, IDENTITY
 from tests.support.trajectories import scored, tool_rollout
 
 MATH = {
@@ -561,8 +562,12 @@ def test_the_command_writes_a_preset_and_lists_all(
 
 def test_tasks_are_seed_rows_with_the_whole_task(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
-    task = {"responses_create_params": {"input": "What?"}, "odd": {"a": [None, 1.5]}}
-    path.write_text(json.dumps(task) + "\n")
+    task = {
+        "responses_create_params": {"input": "What?"},
+        "odd": {"a": [None, 1.5]},
+        "agent_ref": {"name": "mine"},
+    }
+    path.write_text(json.dumps({**COLUMNS, **task}) + "\n")
 
     (row,) = task_seeds(str(path), "", settings={}, split="train", seed=0, limit=None)
 
@@ -580,6 +585,7 @@ def test_an_environment_has_seed_rows_too() -> None:
 def test_rollouts_are_seed_rows_by_their_reward(tmp_path: Path) -> None:
     run = tmp_path / "run.jsonl"
     rollouts = [tool_rollout(), scored([], reward=0.25, task=1)]
+    rollouts[0].details = DETAILS
     run.write_bytes(b"".join(Result.of(one).line for one in rollouts))
 
     rows = list(rollout_seeds(str(run), least=0.5, most=None))
@@ -587,6 +593,7 @@ def test_rollouts_are_seed_rows_by_their_reward(tmp_path: Path) -> None:
     assert len(rows) == 1
     assert rows[0]["gym_reward"] == 1.0
     assert rows[0]["gym_prompt"].startswith("How is the weather?")
+    assert json.loads(rows[0]["gym_task"]).keys().isdisjoint({*IDENTITY, *DETAILS})
     roles = [one["role"] for one in json.loads(rows[0]["gym_trace"])]
     assert roles == ["system", "user", "assistant", "tool", "assistant"]
 

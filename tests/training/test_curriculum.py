@@ -140,7 +140,11 @@ def test_a_reward_profile_gives_tasks_and_pass_rates(tmp_path: Path) -> None:
         task: [{"_ng_task_index": task, "_ng_rollout_index": n, "agent_ref": agent} for n in range(4)]
         for task in rewards
     }
-    planned = [{**stamp, "q": f"q{task}"} for task, all_of in stamps.items() for stamp in all_of]
+    planned = [
+        {**stamp, "q": f"q{task}", "_ng_rollout_id": f"id{task}"}
+        for task, all_of in stamps.items()
+        for stamp in all_of
+    ]
     scored = [
         {**stamp, "reward": reward, "response": {}}
         for task, values in rewards.items()

@@ -1,4 +1,4 @@
-"""`SingleRollouts`: one rollout per call, each with a policy of its own."""
+"""`SingleRollouts`: one rollout per call, each with a model of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from nemo_gym.models.baselines import RandomModel
 from nemo_gym.models.policies import Sampled, Sampling
+from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.training.single_rollouts import SingleRollouts
 from nemo_gym.wire.errors import UsageError
 from tests.support.adder import Adder, solve
@@ -18,6 +20,16 @@ def row(a: int) -> dict[str, Any]:
     return next(task for task in Adder().tasks("train", 0, None) if task["a"] == a)
 
 
+class Judged(Adder):
+    """It declares a judge, so it has other resources while it is open."""
+
+    asks = ("judge",)
+
+
+def solver() -> PolicyModel:
+    return PolicyModel(ScriptedPolicy(solve))
+
+
 class Broken(ScriptedPolicy):
     async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
         raise RuntimeError("out of memory")
@@ -26,8 +38,9 @@ class Broken(ScriptedPolicy):
 async def test_rollouts_at_the_same_time_ask_each_its_own_policy() -> None:
     single = SingleRollouts(environment=Adder)
     policies = [ScriptedPolicy(solve) for _ in range(4)]
+    models = map(PolicyModel, policies)
 
-    rollouts = await asyncio.gather(*(single.collect(row(a), policy) for a, policy in enumerate(policies)))
+    rollouts = await asyncio.gather(*(single.collect(row(a), model) for a, model in enumerate(models)))
     await single.aclose()
 
     assert [one.reward for one in rollouts] == [1.0] * 4
@@ -42,7 +55,7 @@ async def test_a_policy_that_fails_is_the_failure_of_its_rollout_alone() -> None
     single = SingleRollouts(environment=Adder)
 
     bad, good = await asyncio.gather(
-        single.collect(row(1), Broken(solve)), single.collect(row(1), ScriptedPolicy(solve))
+        single.collect(row(1), PolicyModel(Broken(solve))), single.collect(row(1), solver())
     )
     await single.aclose()
 
@@ -56,11 +69,26 @@ def test_each_event_loop_has_rollouts_of_its_own() -> None:
     single = SingleRollouts(environment=Adder)
 
     async def collect() -> float | None:
-        rollout = await single.collect(row(2), ScriptedPolicy(solve))
+        rollout = await single.collect(row(2), solver())
         await single.aclose()
         return rollout.reward
 
     assert [asyncio.run(collect()) for _ in range(2)] == [1.0, 1.0]
+
+
+def test_the_end_of_the_event_loop_closes_the_environment() -> None:
+    environment = Judged()
+    closed = environment.resources
+    single = SingleRollouts(environment=environment, models={"judge": RandomModel()})
+
+    async def collect() -> float | None:
+        rollout = await single.collect(row(2), solver())
+        assert environment.resources is not closed
+        return rollout.reward
+
+    for _ in range(2):
+        assert asyncio.run(collect()) == 1.0
+        assert environment.resources is closed
 
 
 async def test_a_wrong_argument_is_an_error_of_every_call() -> None:
@@ -68,15 +96,15 @@ async def test_a_wrong_argument_is_an_error_of_every_call() -> None:
 
     for _ in range(2):
         with pytest.raises(UsageError, match="Did you mean 'broken'"):
-            await single.collect(row(1), ScriptedPolicy(solve))
+            await single.collect(row(1), solver())
     await single.aclose()
 
 
-async def test_the_limits_are_those_of_the_call() -> None:
+async def test_the_limits_are_those_of_the_model() -> None:
     single = SingleRollouts(environment=Adder)
     policy = ScriptedPolicy(solve)
 
-    rollout = await single.collect(row(1), policy, max_tokens=5)
+    rollout = await single.collect(row(1), PolicyModel(policy, max_tokens=5))
     await single.aclose()
 
     assert policy.sampling[0].max_tokens == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 
@@ -9,7 +10,7 @@ import pytest
 from test_rollouts import Adder
 
 from nemo_gym.training import Rollouts
-from nemo_gym.training.trainers.skyrl import dataset_rows, neutral_rewards, task_of
+from nemo_gym.training.trainers.skyrl import dataset_rows, neutral_rewards
 from nemo_gym.training.trainers.skyrl_gym import registered
 from nemo_gym.wire.errors import ModelError, UsageError
 
@@ -19,7 +20,7 @@ def test_a_row_of_a_data_set_has_the_prompt_and_the_whole_task() -> None:
         tasks = gym.own_tasks(n=2)
     rows = dataset_rows(tasks, env_class="adder")
 
-    assert [task_of(row) for row in rows] == tasks
+    assert [json.loads(row["task"]) for row in rows] == tasks
     assert rows[1]["prompt"] == [{"role": "user", "content": "1 + 2 = ?"}]
     assert {row["env_class"] for row in rows} == {"adder"}
 
@@ -34,8 +35,6 @@ def test_the_reward_of_a_failed_rollout_moves_the_mean_of_no_group() -> None:
 def test_mistakes_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="none of the 2 rollouts"):
         neutral_rewards([None, None], ["a", "b"], earlier=0.25)
-    with pytest.raises(UsageError, match=r"must be made of dataset_rows"):
-        task_of({"question": "1 + 2"})
     monkeypatch.setitem(sys.modules, "skyrl_gym", None)
     with pytest.raises(UsageError, match="pip install skyrl-gym"), registered(Adder):
         pass

@@ -16,6 +16,7 @@ from nemo_gym.training.trainers import verl
 from nemo_gym.wire.errors import ModelError, ModelRejected, UsageError
 from nemo_gym.wire.jsonl import encode
 from tests.support.adder import Adder, solve
+from tests.support.earlier_run import COLUMNS
 from tests.support.policies import ChatTokenizer, ScriptedPolicy
 
 ADDER = f"{Path(__file__).parents[1] / 'support' / 'adder.py'}:Adder"
@@ -117,7 +118,7 @@ def test_a_file_of_rollouts_gives_each_of_its_tasks_once(tmp_path: Path) -> None
     with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
         rollouts = gym.collect_sync(gym.dataset(n=2), repeats=2)
     run = tmp_path / "run.jsonl"
-    run.write_bytes(b"\n".join(encode(one.to_row()) for one in rollouts))
+    run.write_bytes(b"\n".join(encode({**COLUMNS, **one.to_row()}) for one in rollouts))
 
     assert verl.write_dataset(tmp_path / "train.parquet", ADDER, file=run) == 2
 

@@ -12,6 +12,7 @@ from nemo_gym.wire.errors import ModelRejected, RolloutError, VerifierFault, cha
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, Rollout, as_reward, details_of, keep_partial, partial_of, row_of
+from tests.support.earlier_run import DETAILS
 
 ROW = {"_ng_task_index": 4, "_ng_rollout_index": 1, "question": "2+2?", "agent_ref": {"name": "a"}}
 
@@ -78,6 +79,15 @@ def test_a_scored_row_is_flat():
         "ng_outcome": "max_steps",
         "ng_timing": {"total_s": 2.0},
     }
+
+
+def test_a_row_is_read_as_the_rollout_that_was_written():
+    rollout = Rollout.scored(ROW, Response.of([]), Reward(1.0, details=DETAILS))
+
+    read = Rollout.from_row(rollout.to_row())
+
+    assert (read.row, read.details) == (ROW, DETAILS)
+    assert list(read.to_row()) == list(rollout.to_row())
 
 
 def test_a_failed_row_has_no_reward():

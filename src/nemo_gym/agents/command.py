@@ -256,7 +256,7 @@ def _sandbox_columns(place: Workplace) -> dict[str, Any]:
     """The row column that describes the sandbox of a rollout; empty without one."""
     if place.observation is None:
         return {}
-    return {"ng_agent_observations": {"source": "command", "records": [place.observation], "gaps": []}}
+    return {keys.AGENT_OBSERVATIONS: {"source": "command", "records": [place.observation], "gaps": []}}
 
 
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")

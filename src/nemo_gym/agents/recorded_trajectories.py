@@ -87,7 +87,7 @@ class RecordedTrajectories(Agent):
 
 
 def _is_note(name: str) -> bool:
-    return name not in keys.RESULT_KEYS and (name.startswith(("ng_", "_ng_")) or name in _NOTES)
+    return name in _NOTES or (name.startswith(("ng_", keys.PREFIX)) and name not in keys.RESULT_KEYS)
 
 
-_NOTES: Final = frozenset({"mask_sample", keys.PROMPT_CONFIG_USED, keys.SKILLS_REF})
+_NOTES: Final = keys.CAPTURE_KEYS | {keys.AGENT_OBSERVATIONS, keys.PROMPT_CONFIG_USED, keys.SKILLS_REF}

@@ -10,6 +10,7 @@ from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.agents.trajectory import Trajectory
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
+from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, assistant, message_text, system, user
 from nemo_gym.wire.task import Row
 
@@ -87,7 +88,7 @@ class UserSimulator(ToolLoop):
 
 
 def _goal(row: Row) -> str:
-    metadata: dict[str, Any] = row.get("verifier_metadata") or {}
+    metadata: dict[str, Any] = row.get(keys.VERIFIER_METADATA) or {}
     return str(row.get(_GOAL_FIELD) or metadata.get(_GOAL_FIELD) or "")
 
 

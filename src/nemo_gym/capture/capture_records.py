@@ -11,7 +11,6 @@ import msgspec
 from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.jsonl import decode
 
-CAPTURE: Final = "ng_model_call_capture"
 ASKED_CALLS: Final = "asked_calls"
 """Part of the capture: the calls of the models that the environment asks, each with its `asked_as`."""
 

@@ -9,10 +9,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE, tree_columns
+from nemo_gym.capture.row_columns import tree_columns
 from nemo_gym.capture.settings import Strategy
 from nemo_gym.capture.tokens import Snapshot, TokenSource, await_call, captured_of
-from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import Branch, call_tree, separate_calls
 from nemo_gym.wire.items import message_text
@@ -53,7 +52,7 @@ class Finaliser:
             response: the agent's response.
             agent_columns: the columns that the agent added.
         """
-        if TOKEN_CAPTURE in agent_columns:  # its served model has done this already
+        if keys.TOKEN_CAPTURE in agent_columns:  # its served model has done this already
             return response, {}
         try:
             data = await await_call(self._source.freeze, rollout_id)
@@ -63,11 +62,11 @@ class Finaliser:
         except Exception as error:
             log.exception("rollout %s: its tokens can't be rebuilt", rollout_id)
             why = {"rollout_id": rollout_id, "masked": "source_failed", "detail": str(error)[:500]}
-            return response, {TOKEN_CAPTURE: why, MASK_SAMPLE: True}
+            return response, {keys.TOKEN_CAPTURE: why, keys.MASK_SAMPLE: True}
         columns = tree_columns(row, rollout_id, captured, branches, strategy=self._strategy)
-        columns[TOKEN_CAPTURE] |= {"snapshot_id": snapshot.snapshot_id, "version": snapshot.version}
-        columns[TRAJECTORY] = _join_trajectories(
-            object_of(agent_columns.get(TRAJECTORY)), columns[TRAJECTORY]
+        columns[keys.TOKEN_CAPTURE] |= {"snapshot_id": snapshot.snapshot_id, "version": snapshot.version}
+        columns[keys.TRAJECTORY] = _join_trajectories(
+            object_of(agent_columns.get(keys.TRAJECTORY)), columns[keys.TRAJECTORY]
         )
         if branches:
             response = Response({**response.data, "output": branches[0].trainable_items})
@@ -95,7 +94,7 @@ class Finaliser:
 
 def retirable(columns: Mapping[str, Any]) -> Retirable:
     """The snapshot to retire when these columns are on disk."""
-    return msgspec.convert(columns.get(TOKEN_CAPTURE) or {}, Retirable)
+    return msgspec.convert(columns.get(keys.TOKEN_CAPTURE) or {}, Retirable)
 
 
 log: Final = logging.getLogger(__name__)

@@ -5,22 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from nemo_gym.capture.capture_records import CAPTURE, call_record, capture_column, capture_gaps
-from nemo_gym.capture.trajectory import TRAJECTORY, empty_trajectory, trajectory_call, trajectory_task_id
+from nemo_gym.capture.capture_records import call_record, capture_column, capture_gaps
+from nemo_gym.capture.trajectory import empty_trajectory, trajectory_call, trajectory_task_id
+from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import Branch
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.model_call import Captured, ModelCall, token_entry
 from nemo_gym.wire.response import Response, Usage, add_usage
 from nemo_gym.wire.task import Row
-
-TOKEN_CAPTURE: Final = "_ng_token_capture"
-MASK_SAMPLE: Final = "mask_sample"
-CAPTURE_COLUMNS: Final = frozenset({CAPTURE, TRAJECTORY, TOKEN_CAPTURE, MASK_SAMPLE})
-"""Columns that only a result may have. They are dropped from a row before it is run."""
 
 
 def main_response(branches: Sequence[Branch]) -> Response:
@@ -43,7 +39,7 @@ def capture_columns(
     """The columns with every captured call and every branch."""
     lines = [msgspec.structs.asdict(call) for call in captured.calls]
     return {
-        CAPTURE: capture_column(rollout_id, lines, incomplete=captured.incomplete),
+        keys.MODEL_CALL_CAPTURE: capture_column(rollout_id, lines, incomplete=captured.incomplete),
         **tree_columns(row, rollout_id, captured, branches),
     }
 
@@ -60,8 +56,8 @@ def tree_columns(
     nothing = "capture_incomplete" if captured.incomplete else "no_calls"
     masked = branches[0].mask if branches else nothing
     return {
-        TRAJECTORY: _trajectory(row, rollout_id, captured, branches),
-        TOKEN_CAPTURE: {
+        keys.TRAJECTORY: _trajectory(row, rollout_id, captured, branches),
+        keys.TOKEN_CAPTURE: {
             "rollout_id": rollout_id,
             "strategy": strategy,
             "calls": len(captured.calls),
@@ -80,7 +76,7 @@ def tree_columns(
                 for place, branch in enumerate(branches)
             ],
         },
-        MASK_SAMPLE: masked is not None,
+        keys.MASK_SAMPLE: masked is not None,
     }
 
 

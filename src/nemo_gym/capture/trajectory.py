@@ -8,8 +8,6 @@ from typing import Any, Final
 from nemo_gym.wire import keys
 from nemo_gym.wire.json_values import object_of, text_of
 
-TRAJECTORY: Final = "ng_trajectory"
-
 
 def empty_trajectory(task_id: str, rollout_id: str) -> dict[str, Any]:
     """A trajectory without invocations, turns and calls."""

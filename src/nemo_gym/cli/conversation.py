@@ -43,7 +43,8 @@ def verdict(rollout: Rollout) -> list[tuple[str, str]]:
         lines += [(f"  {name}", number(part)) for name, part in (rollout.components or {}).items()]
     lines.append(("outcome", rollout.outcome))
     hidden_keys = {keys.PARAMS, keys.AGENT_REF, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
-    lines += [(key, _short(value)) for key, value in rollout.row.items() if key not in hidden_keys]
+    columns = {**rollout.row, **rollout.details}
+    lines += [(key, _short(value)) for key, value in columns.items() if key not in hidden_keys]
     usage = rollout.response.usage if rollout.response is not None else None
     if usage:
         lines.append(("tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"))

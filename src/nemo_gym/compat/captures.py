@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from nemo_gym.capture.capture_records import CAPTURE, capture_column
+from nemo_gym.capture.capture_records import capture_column
 from nemo_gym.capture.finalise import Finaliser, retirable
-from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
 from nemo_gym.capture.settings import CaptureSettings, capture_settings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.compat.agent_servers import AgentServers, RolloutFailed
@@ -57,12 +56,12 @@ class CapturedServers:
     async def result_of(self, row: Row) -> dict[str, Any]:
         """The result of one rollout; raises as `AgentServers.result_of`."""
         rollout_id = f"{str(row.get(keys.ROLLOUT_ID) or 'rollout')[:160]}.{uuid4().hex}"
-        excluded = {*CAPTURE_COLUMNS, keys.ATTEMPT_INDEX}
+        excluded = {*keys.CAPTURE_KEYS, keys.ATTEMPT_INDEX}
         own = {name: value for name, value in row.items() if name not in excluded}
         result = await self._servers.result_of({**own, keys.ROLLOUT_ID: rollout_id})
-        if self._calls is not None and CAPTURE not in result:
+        if self._calls is not None and keys.MODEL_CALL_CAPTURE not in result:
             lines, incomplete = await self._calls.lines(rollout_id)
-            result[CAPTURE] = capture_column(rollout_id, lines, incomplete=incomplete)
+            result[keys.MODEL_CALL_CAPTURE] = capture_column(rollout_id, lines, incomplete=incomplete)
         if self._finaliser is not None and self._settings.captures_tokens_of(named_agent(row)):
             try:
                 answer = read_response(result.get(keys.RESPONSE))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import VerifierFault
 from nemo_gym.wire.json_values import object_of, objects_of
@@ -32,8 +31,8 @@ def checked_result(result: dict[str, Any]) -> dict[str, Any]:
     items, problem = usable_tokens(cast("list[Any]", output))
     if problem is None:
         return result
-    checked = {**result, keys.RESPONSE: {**response, "output": items}, MASK_SAMPLE: True}
-    return {**checked, TOKEN_CAPTURE: _with_reason(object_of(result.get(TOKEN_CAPTURE)), problem)}
+    checked = {**result, keys.RESPONSE: {**response, "output": items}, keys.MASK_SAMPLE: True}
+    return {**checked, keys.TOKEN_CAPTURE: _with_reason(object_of(result.get(keys.TOKEN_CAPTURE)), problem)}
 
 
 def _with_reason(column: dict[str, Any], problem: TokenProblem) -> dict[str, Any]:

@@ -19,10 +19,9 @@ from nemo_gym.compat.openai_items import (
     NeMoGymResponseOutputText,
 )
 from nemo_gym.compat.server_utils import SESSION_ID_KEY
+from nemo_gym.wire import keys
 
 Info = dict[str, Any]
-
-_STEP_ID = "_ng_step_request_id"
 
 
 class EnvResetRequest(BaseModel):
@@ -120,4 +119,4 @@ def _texts(response: NeMoGymResponse) -> Iterator[str]:
 
 
 def _metadata(body: EnvResetRequest) -> Info:
-    return {name: value for name, value in (body.model_extra or {}).items() if name != _STEP_ID}
+    return {name: value for name, value in (body.model_extra or {}).items() if name != keys.STEP_REQUEST_ID}

@@ -18,6 +18,7 @@ from nemo_gym.compat.handlers import object_in
 from nemo_gym.serving.in_process import exchange
 from nemo_gym.serving.mcp import ToolAnswer, ToolServer
 from nemo_gym.serving.sessions import SESSION_ID_KEY
+from nemo_gym.wire import keys
 from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.masking import without_secrets
@@ -98,9 +99,9 @@ def with_own_names(tools: ToolServer, verify: ASGIApp) -> ASGIApp:
         if row is None or own == calls:
             await _pass_on(verify, scope, body, send, lambda content: content)
             return
-        response = row["response"]
+        response = row[keys.RESPONSE]
         output = [own.get(place, item) for place, item in enumerate(response["output"])]
-        verify_body = encode({**row, "response": {**response, "output": output}})
+        verify_body = encode({**row, keys.RESPONSE: {**response, "output": output}})
 
         def restore(content: bytes) -> bytes:
             answer = object_in(content)
@@ -116,7 +117,7 @@ def with_own_names(tools: ToolServer, verify: ASGIApp) -> ASGIApp:
 
 def _calls(row: dict[str, Any] | None) -> dict[int, dict[str, Any]]:
     """The tool calls in a row's response, by their place in the output."""
-    output = object_of(object_of(row).get("response")).get("output")
+    output = object_of(object_of(row).get(keys.RESPONSE)).get("output")
     items = map(object_of, cast("list[Any]", output) if isinstance(output, list) else [])
     return {
         place: item

@@ -77,7 +77,7 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
         InvalidInput: the row's id can't be part of a path.
     """
     try:
-        return find_rollout_id({name: row[name] for name in _IDENTITY if row.get(name) is not None})
+        return find_rollout_id({name: row[name] for name in keys.IDENTITY if row.get(name) is not None})
     except UsageError as error:
         raise InvalidInput(str(error)) from None
 
@@ -103,6 +103,5 @@ class RolloutContextMiddleware:
             await self._inner({**scope, "path_params": params}, receive, send)
 
 
-_IDENTITY: Final = (keys.ROLLOUT_ID, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX)
 _PATH_PARAMETER: Final = "rollout_id"
 """The name of the path parameter with the rollout of a request."""

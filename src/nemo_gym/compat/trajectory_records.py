@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from nemo_gym.capture.capture_records import CAPTURE, capture_gaps
-from nemo_gym.capture.trajectory import TRAJECTORY, empty_trajectory, trajectory_call, trajectory_task_id
+from nemo_gym.capture.capture_records import capture_gaps
+from nemo_gym.capture.trajectory import empty_trajectory, trajectory_call, trajectory_task_id
 from nemo_gym.compat.model_call_records import (
     CaptureStore,
     ModelCallRecord,
@@ -36,7 +36,6 @@ from nemo_gym.compat.rollout_observability import (
 from nemo_gym.wire import keys
 from nemo_gym.wire.json_values import object_of, objects_of
 
-OBSERVATIONS_KEY: Final = "ng_agent_observations"
 _PAYLOADS: Final[tuple[str, ...]] = ("request", "response", "request_raw", "response_raw")
 
 
@@ -48,14 +47,14 @@ def attach_trajectory_record(row: Mapping[str, Any], result: dict[str, Any]) -> 
     except Exception as error:
         log.warning("a rollout's trajectory can't be built", exc_info=True)
         gap = ObservationGap(code="trajectory_projection_failed", detail=type(error).__name__)
-        result.pop(TRAJECTORY, None)
-        if capture := object_of(result.get(CAPTURE)):
+        result.pop(keys.TRAJECTORY, None)
+        if capture := object_of(result.get(keys.MODEL_CALL_CAPTURE)):
             capture["gaps"] = [*objects_of(capture.get("gaps")), gap.model_dump(mode="json")]
             return
         record = TrajectoryRecord(
             task_id=trajectory_task_id(row), rollout_id=str(row.get(keys.ROLLOUT_ID, "")), gaps=[gap]
         )
-    result[TRAJECTORY] = record.model_dump(mode="json")
+    result[keys.TRAJECTORY] = record.model_dump(mode="json")
 
 
 def build_trajectory_record(row: Mapping[str, Any], result: Mapping[str, Any]) -> TrajectoryRecord:
@@ -65,17 +64,17 @@ def build_trajectory_record(row: Mapping[str, Any], result: Mapping[str, Any]) -
         ValidationError: one of these has the wrong form.
     """
     task_id, rollout_id = trajectory_task_id(row), rollout_id_of(row) or ""
-    reported = result.get(TRAJECTORY) or empty_trajectory(task_id, rollout_id)
+    reported = result.get(keys.TRAJECTORY) or empty_trajectory(task_id, rollout_id)
     record = TrajectoryRecord.model_validate(reported)
     record.task_id, record.rollout_id = task_id, rollout_id
     for turn in record.turns:
         turn.task_id, turn.rollout_id = task_id, rollout_id
-    capture = object_of(result.get(CAPTURE))
+    capture = object_of(result.get(keys.MODEL_CALL_CAPTURE))
     calls = [
         ModelCallRecord.model_validate({"call_index": place, **call})
         for place, call in enumerate(objects_of(capture.get("calls")))
     ]
-    if report := result.get(OBSERVATIONS_KEY):
+    if report := result.get(keys.AGENT_OBSERVATIONS):
         bundle = join_model_call_observations(AgentObservationBundle.model_validate(report), calls)
         _add_observations(record, bundle)
     record.model_calls = _model_calls(record.model_calls, calls)
@@ -116,13 +115,13 @@ def merge_model_call_capture_into_record(
     gaps += _join_reported(record, records)
     if gaps:
         capture["gaps"] = gaps
-    record[CAPTURE] = capture
+    record[keys.MODEL_CALL_CAPTURE] = capture
     return record
 
 
 def _join_reported(record: dict[str, Any], calls: Sequence[ModelCallRecord]) -> list[dict[str, Any]]:
     """Join a row's observations with captured calls; a gap for observations that can't be read."""
-    report = record.get(OBSERVATIONS_KEY)
+    report = record.get(keys.AGENT_OBSERVATIONS)
     if report is None:
         return []
     try:
@@ -131,7 +130,7 @@ def _join_reported(record: dict[str, Any], calls: Sequence[ModelCallRecord]) -> 
         log.warning("an agent's report can't be joined with its model calls: %s", error)
         return [{"code": "agent_observation_join_failed"}]
     bundle = _with_own_compactions(bundle, calls)
-    record[OBSERVATIONS_KEY] = join_model_call_observations(bundle, calls).model_dump(mode="json")
+    record[keys.AGENT_OBSERVATIONS] = join_model_call_observations(bundle, calls).model_dump(mode="json")
     return []
 
 

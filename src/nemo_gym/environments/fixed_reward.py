@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from nemo_gym.environments.base import Observation, Step
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
+from nemo_gym.wire import keys
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
@@ -24,7 +25,7 @@ class FixedRewardLink:
         self.steps = link.steps
         self.max_steps = link.max_steps
         self._link = link
-        self._reward = Reward(reward, details={"verification_skipped": True})
+        self._reward = Reward(reward, details={keys.VERIFICATION_SKIPPED: True})
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         return self._link.session(row)

@@ -44,7 +44,7 @@ def case_of(
     return Golden(
         name=name,
         kind=kind,
-        task={key: value for key, value in row.items() if key not in _BOOKKEEPING},
+        task={key: value for key, value in row.items() if key not in keys.NOT_TASK},
         output=items,
         expected_reward=reward if kind == "partial_reward" else None,
         models=_answers(name, asked_models),
@@ -82,7 +82,7 @@ def _answers(name: str, asked_models: object) -> dict[str, str | list[str]]:
     try:
         calls_by_model = msgspec.convert(asked_models or {}, dict[str, _Calls])
     except msgspec.ValidationError as error:
-        problem = f"ng_asked_models does not hold the answers ({error}): run the task again"
+        problem = f"{keys.ASKED_MODELS} does not hold the answers ({error}): run the task again"
         raise UsageError(f"{name}: {problem}") from None
     models: dict[str, str | list[str]] = {}
     for model, calls in calls_by_model.items():
@@ -97,6 +97,3 @@ def _is_of_model(item: Item, *, steps: bool) -> bool:
     if item.get("type", "message") == "message":
         return cast("dict[str, Any]", item).get("role") == "assistant"
     return not steps and item["type"] == "function_call"
-
-
-_BOOKKEEPING = keys.RESULT_KEYS | {keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX, keys.AGENT_REF}

@@ -105,7 +105,7 @@ class RemoteEnvironment:
         own = _own(session)
         body = {**session.row, keys.RESPONSE: action.data}
         if own.numbers_steps:
-            body["_ng_step_request_id"] = uuid4().hex
+            body[keys.STEP_REQUEST_ID] = uuid4().hex
         reply = await self._post(own, "/step", encode(body), EnvironmentFault, repeatable=own.numbers_steps)
         answer = self._read(_STEP, reply, "/step")
         info = answer.info or {}

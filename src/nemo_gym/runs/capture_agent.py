@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ServedModel
-from nemo_gym.capture.capture_records import CAPTURE, asked_calls, capture_column
+from nemo_gym.capture.capture_records import asked_calls, capture_column
 from nemo_gym.capture.finalise import Finaliser
 from nemo_gym.capture.recorder import Recorder, Recorders
-from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.capture.tokens import TokenRecorder, TokenSource, await_call, clear_rollout
@@ -54,7 +53,7 @@ class CapturedAgent(Agent):
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         id = rollout_id(row)
-        row = {name: value for name, value in row.items() if name not in CAPTURE_COLUMNS}
+        row = {name: value for name, value in row.items() if name not in keys.CAPTURE_KEYS}
         sink = self._sink if self._settings.captures_tokens_of(named_agent(row)) else None
         recorders: list[Recorder] = []
         if self._calls is not None:
@@ -68,12 +67,12 @@ class CapturedAgent(Agent):
         rollout = await self.agent.run(row, environment, model)
         row_columns = {**rollout.row, **rollout.details}
         columns: dict[str, Any] = {}
-        if self._calls is not None and CAPTURE not in row_columns:
+        if self._calls is not None and keys.MODEL_CALL_CAPTURE not in row_columns:
             lines, incomplete = await self._calls.lines(id)
-            columns[CAPTURE] = capture_column(id, lines, incomplete=incomplete)
+            columns[keys.MODEL_CALL_CAPTURE] = capture_column(id, lines, incomplete=incomplete)
         elif self._calls is not None and keys.ASKED_MODELS in row_columns:
             lines, _ = await self._calls.lines(id)
-            columns[CAPTURE] = {**row_columns[CAPTURE], **asked_calls(lines)}
+            columns[keys.MODEL_CALL_CAPTURE] = {**row_columns[keys.MODEL_CALL_CAPTURE], **asked_calls(lines)}
         if sink is not None and self._finaliser is not None and rollout.response is not None:
             rollout.response, more_columns = await self._finaliser.finish(
                 row, id, rollout.response, row_columns

@@ -113,5 +113,5 @@ class _Response(msgspec.Struct):
 
 _response_decoder: Final = msgspec.json.Decoder(_Response | None)
 _TRAJECTORY: Final = frozenset(
-    {keys.RESPONSE, keys.PARAMS, "ng_agent_observations", "ng_model_call_capture", "ng_trajectory"}
+    {keys.RESPONSE, keys.PARAMS, keys.AGENT_OBSERVATIONS, keys.MODEL_CALL_CAPTURE, keys.TRAJECTORY}
 )

@@ -234,7 +234,7 @@ class MetricsAccumulator:
         for number, name in enumerate(sorted(self._agents)):
             agent = self._agents[name]
             yield b",\n  {" if number else b"\n  {"
-            yield b'\n    "agent_ref": ' + _indented({"name": name}, 4)
+            yield b'\n    "%b": ' % keys.AGENT_REF.encode() + _indented({"name": name}, 4)
             own, per_task = self._own.compute(name)
             metrics = self._agent_metrics(agent) | own
             yield b',\n    "agent_metrics": ' + _indented(metrics, 4)
@@ -395,7 +395,7 @@ def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
     """The metrics of every task, scored or only planned, in order."""
     scored = ((agent.tasks[group[0]], group) for group in agent.groups())
     unscored = ((task, list[int]()) for task in sorted(agent.expected.keys() - set(agent.tasks)))
-    sample = {"agent_ref": {"name": name}}
+    sample = {keys.AGENT_REF: {"name": name}}
     fields = sorted(agent.fields.items())
     for task, group in merge(scored, unscored, key=itemgetter(0)):
         count, expected = len(group), agent.expected.get(task, len(group))
@@ -447,7 +447,7 @@ class _AgentRef(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class _Planned(msgspec.Struct, rename=lambda name: name if name == keys.AGENT_REF else f"_ng_{name}"):
+class _Planned(msgspec.Struct, rename={"task_index": keys.TASK_INDEX, "rollout_index": keys.ROLLOUT_INDEX}):
     task_index: int
     rollout_index: int = 0
     agent_ref: _AgentRef = _AgentRef()
@@ -470,7 +470,7 @@ def _numbers(raws: dict[str, msgspec.Raw]) -> dict[str, float]:
         first = text[0]
         if first in _NUMBER:
             value = float(text)
-            if abs(value) < _TOO_LARGE and not name.startswith("_ng_"):
+            if abs(value) < _TOO_LARGE and not name.startswith(keys.PREFIX):
                 values[name] = value
         elif first in _BOOLEAN:
             values[name] = float(first == _BOOLEAN[0])

@@ -239,7 +239,8 @@ def repeats_of(row: Row, repeats: int | Mapping[str, int]) -> int:
     return number
 
 
-_NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
+_NOT_INPUT = keys.RUN_KEYS - {keys.TASK_INDEX, keys.ROLLOUT_ID}
+"""Keys of an earlier run, which are dropped from an input row; a task may have the other two itself."""
 
 
 def _stamped(row: Row, body: bytes, task: int, rollout: int, options: PlanOptions) -> tuple[Row, bytes]:

@@ -328,7 +328,7 @@ def _is_of(row: KeyedLine, agent: str) -> bool:
         raise DataError(f"{row.place}: not a row of a run: {error}") from None
 
 
-class _AgentColumn(msgspec.Struct, rename={"agent_ref": keys.AGENT_REF}):
+class _AgentColumn(msgspec.Struct):
     agent_ref: Any = None
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 import msgspec
 
 from nemo_gym.capture.finalise import Finaliser, Retirable
-from nemo_gym.capture.row_columns import TOKEN_CAPTURE
 from nemo_gym.capture.settings import TokenSettings
 from nemo_gym.runs.journal import Commit
+from nemo_gym.wire import keys
 
 
 class TokenWatch:
@@ -56,7 +56,7 @@ class TokenWatch:
         await self._finaliser.aclose()
 
 
-class _Line(msgspec.Struct, rename={"capture": TOKEN_CAPTURE}):
+class _Line(msgspec.Struct, rename={"capture": keys.TOKEN_CAPTURE}):
     """The one column that is read; the rest of the row is not decoded."""
 
     capture: Retirable | None = None

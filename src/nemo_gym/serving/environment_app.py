@@ -227,7 +227,7 @@ class _Server:
     async def step(self, request: Request) -> JsonResponse:
         row = await read_object(request)
         response = response_of(row)
-        number = row.get(_STEP_NUMBER)
+        number = row.get(keys.STEP_REQUEST_ID)
         if not isinstance(number, str):
             return JsonResponse(await self._step(request.scope, response))
         key = (session_id(request.scope), number)
@@ -309,8 +309,6 @@ def _columns(reward: Reward) -> dict[str, Any]:
     return columns
 
 
-_STEP_NUMBER: Final = "_ng_step_request_id"
-"""The id of a step. A repeated request has the same id, so that the step is not applied twice."""
 _SEEDED: Final = "seeded"
 """In the cookie of a caller that has opened a session."""
 _GONE: Final = (

@@ -163,7 +163,7 @@ def profile_tasks(path: Path | str, *, solved_at: float = 1.0) -> tuple[list[Row
         rewards = [one.get(keys.REWARD) for one in objects_of(cast("object", rollouts))]
         known = [reward for reward in rewards if isinstance(reward, int | float) and reward == reward]
         row = cast("dict[str, Any]", sample)
-        tasks.append({name: value for name, value in row.items() if name != keys.AGENT_REF})
+        tasks.append({name: value for name, value in row.items() if name not in keys.NOT_TASK})
         rates.append(sum(reward >= solved_at for reward in known) / len(known) if known else None)
     return tasks, rates
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.rollouts import Rollouts
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
-
-MODEL_NUMBER: Final = "_ng_model_number"
-"""The key of the number of a rollout's model in its row."""
 
 
 class RolloutModels(Model):
@@ -38,7 +36,7 @@ class RolloutModels(Model):
         raise ModelRejected("this model answers only inside a rollout: the agent must call for_session")
 
     def for_session(self, session: Session) -> Model:
-        model = self._models.get(session.row.get(MODEL_NUMBER, -1))
+        model = self._models.get(session.row.get(keys.MODEL_NUMBER, -1))
         return self if model is None else model.for_session(session)
 
     async def collect(self, gym: Rollouts, row: Mapping[str, Any], model: Model) -> CollectedRollout:
@@ -46,8 +44,8 @@ class RolloutModels(Model):
         number = next(self._numbers)
         self._models[number] = model
         try:
-            (rollout,) = await gym.collect([{**row, MODEL_NUMBER: number}])
+            (rollout,) = await gym.collect([{**row, keys.MODEL_NUMBER: number}])
         finally:
             del self._models[number]
-        rollout.row.pop(MODEL_NUMBER, None)
+        rollout.row.pop(keys.MODEL_NUMBER, None)
         return rollout

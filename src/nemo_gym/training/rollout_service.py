@@ -23,8 +23,6 @@ from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.token_packing import expand_row, pack_row
 
 log: Final = logging.getLogger(__name__)
-WEIGHT_VERSIONS: Final = "ng_weight_versions"
-"""The column with the policy version at the start and at the end of a rollout's group."""
 
 
 class Conflict(UsageError):
@@ -270,7 +268,7 @@ class _Batch:
 
 def _row(rollout: CollectedRollout, group: FinishedGroup, versions: list[int]) -> dict[str, Any]:
     identity = {keys.TASK_INDEX: group.group, keys.ROLLOUT_ID: f"{group.id}-{rollout.rollout_index}"}
-    return pack_row({**rollout.to_row(), **identity, WEIGHT_VERSIONS: versions})
+    return pack_row({**rollout.to_row(), **identity, keys.WEIGHT_VERSIONS: versions})
 
 
 def _full(line: bytes, seq: int) -> bytes:

@@ -400,7 +400,7 @@ def _unstamped(task: Task | Row) -> Task | Row:
     """A row without an index: its place is its identity, also for a row that comes several times."""
     if isinstance(task, Task):
         return task
-    return {name: value for name, value in task.items() if name not in (keys.TASK_INDEX, keys.ROLLOUT_INDEX)}
+    return {name: value for name, value in task.items() if name != keys.TASK_INDEX}
 
 
 class _Open:

@@ -17,8 +17,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
-from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError
 from nemo_gym.wire.json_values import object_of, objects_of, text_of
@@ -115,11 +113,11 @@ def branches(rollout: Rollout) -> Iterator[tuple[Sequence[Mapping[str, Any]], st
     """The items of every branch, the main one first, and why it must not be trained on."""
     row = {**rollout.row, **rollout.details}
     output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
-    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
+    reports = objects_of(object_of(row.get(keys.TOKEN_CAPTURE)).get("branches"))
     yield output, text_of(reports[0].get("masked")) or None if reports else None
     invocations = {
         text_of(one.get("invocation_id")): objects_of(one.get("conversation"))
-        for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
+        for one in objects_of(object_of(row.get(keys.TRAJECTORY)).get("invocations"))
     }
     for report in reports[1:]:
         items = invocations.get(text_of(report.get("invocation_id")), [])
@@ -252,10 +250,10 @@ class _Frame:
 def _flag(rollout: Rollout, row: Mapping[str, Any]) -> str | None:
     if rollout.failure is not None or rollout.reward is None:
         return "failed"
-    column = object_of(row.get(TOKEN_CAPTURE))
+    column = object_of(row.get(keys.TOKEN_CAPTURE))
     if (captured := column.get("masked")) is not None:
         return None if column.get("branches") else str(captured)
-    if row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True:
+    if any(one.get(keys.MASK_SAMPLE) is True for one in (row, object_of(row.get("instance_config")))):
         return "flagged"
     return None
 

@@ -1,13 +1,11 @@
-"""Rollouts one at a time, each with a policy of its own, for trainers that ask for one rollout per call."""
+"""Rollouts one at a time, each with a model of its own, for trainers that ask for one rollout per call."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from nemo_gym.models.policies.base import Policy
-from nemo_gym.models.policies.model import PolicyModel
+from nemo_gym.models.base import Model
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.rollout_models import RolloutModels
 from nemo_gym.training.rollouts import Rollouts
@@ -18,7 +16,7 @@ class SingleRollouts:
     """Collects single rollouts in the event loop of the caller, many at the same time.
 
     The first rollout in an event loop opens a `Rollouts`, which all later ones in this loop use. It stays
-    open until `aclose` or the end of the process.
+    open until `aclose` or the end of the event loop.
 
     Args:
         arguments: those of `Rollouts`, without a policy and a model.
@@ -27,40 +25,49 @@ class SingleRollouts:
     def __init__(self, **arguments: Any) -> None:
         self._arguments = arguments
         self._models = RolloutModels()
-        self._open: dict[asyncio.AbstractEventLoop, asyncio.Future[Rollouts]] = {}
+        self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
 
-    async def collect(
-        self,
-        row: Row,
-        policy: Policy,
-        *,
-        max_tokens: int = 1024,
-        template_arguments: Mapping[str, Any] | None = None,
-    ) -> CollectedRollout:
-        """One rollout of a task row, sampled by `policy`.
+    async def collect(self, row: Row, model: Model) -> CollectedRollout:
+        """One rollout of a task row, in which `model` answers."""
+        return await self._models.collect(await self.opened(), row, model)
 
-        Args:
-            max_tokens: the most tokens of an answer, where the task does not say it.
-            template_arguments: further arguments of the chat template.
+    async def opened(self) -> Rollouts:
+        """The open `Rollouts` of this event loop.
+
+        Raises:
+            GymError: it can't be opened; the next call tries again.
         """
-        rollouts = await self._rollouts()
-        model = PolicyModel(policy, max_tokens=max_tokens, template_arguments=template_arguments)
-        return await self._models.collect(rollouts, row, model)
+        loop = asyncio.get_running_loop()
+        opened = self._open.get(loop)
+        if opened is None:
+            rollouts, end = loop.create_future(), asyncio.Event()
+            task = loop.create_task(self._keep(rollouts, end))
+            opened = self._open[loop] = _Open(rollouts, end, task)
+        return await asyncio.shield(opened.rollouts)
 
     async def aclose(self) -> None:
         """Close the `Rollouts` of this event loop."""
-        opening = self._open.pop(asyncio.get_running_loop(), None)
-        if opening is not None and not _has_failed(opening):
-            await (await opening).__aexit__(None, None, None)
+        opened = self._open.get(asyncio.get_running_loop())
+        if opened is not None:
+            opened.end.set()
+            await opened.task
 
-    async def _rollouts(self) -> Rollouts:
-        loop = asyncio.get_running_loop()
-        opening = self._open.get(loop)
-        if opening is None or _has_failed(opening):
-            rollouts = Rollouts(model=self._models, **self._arguments)
-            opening = self._open[loop] = asyncio.ensure_future(rollouts.__aenter__())
-        return await asyncio.shield(opening)
+    async def _keep(self, opening: asyncio.Future[Rollouts], end: asyncio.Event) -> None:
+        """Keep a `Rollouts` open until its end, in a task, which the end of the event loop cancels and waits
+        for."""
+        try:
+            async with Rollouts(model=self._models, **self._arguments) as rollouts:
+                opening.set_result(rollouts)
+                await end.wait()
+        except Exception as error:
+            if opening.done():
+                raise
+            opening.set_exception(error)
+        finally:
+            del self._open[asyncio.get_running_loop()]
 
 
-def _has_failed(opening: asyncio.Future[Rollouts]) -> bool:
-    return opening.done() and (opening.cancelled() or opening.exception() is not None)
+class _Open(NamedTuple):
+    rollouts: asyncio.Future[Rollouts]
+    end: asyncio.Event
+    task: asyncio.Task[None]

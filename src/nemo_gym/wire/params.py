@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 import msgspec
 
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.items import Item, Json, check_items, system, user
 
@@ -70,7 +71,7 @@ def input_items(params: RequestParams) -> list[Item]:
     return [item if "type" in item else cast("Item", {"type": "message", **item}) for item in value]
 
 
-def check_params(value: object, where: str = "responses_create_params") -> RequestParams:
+def check_params(value: object, where: str = keys.PARAMS) -> RequestParams:
     """`value` itself when it is a valid request.
 
     Raises:
@@ -91,7 +92,7 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
     return cast("RequestParams", value)
 
 
-def check_typed_params(value: object, where: str = "responses_create_params") -> RequestParams:
+def check_typed_params(value: object, where: str = keys.PARAMS) -> RequestParams:
     """`value` itself when it is a valid request whose fields have the right types.
 
     Raises:

@@ -179,7 +179,7 @@ class Rollout:
             components=row.get(keys.REWARD_COMPONENTS),
             reward_weights=row.get(keys.REWARD_WEIGHTS),
             reward_shaping=row.get(keys.REWARD_SHAPING),
-            details={key: row[key] for key in keys.DETAIL_KEYS if key in row},
+            details={key: value for key, value in row.items() if key in keys.DETAIL_KEYS},
             outcome=row.get(keys.OUTCOME, "failed" if failure else "completed"),
             failure=failure,
             timing=row.get(keys.TIMING, {}),

@@ -19,7 +19,16 @@ MOST_REPEATS: Final = 1 << 20
 RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=MOST_REPEATS)]
 
 
-class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
+_STAMP_KEYS: Final = {
+    "task_index": keys.TASK_INDEX,
+    "rollout_index": keys.ROLLOUT_INDEX,
+    "failure_class": keys.FAILURE_CLASS,
+    "failure_terminal": keys.FAILURE_TERMINAL,
+    "failure_http_status": keys.FAILURE_HTTP_STATUS,
+}
+
+
+class Stamp(msgspec.Struct, rename=_STAMP_KEYS):
     """The identity and the result of a row, read without decoding the rest."""
 
     task_index: TaskIndex

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -31,8 +31,6 @@ class Task(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 T = TypeVar("T", bound=Task)
 
-_METADATA: Final = "verifier_metadata"
-
 
 def task_from_row(row: Row, kind: type[T]) -> T:
     """The typed view of a row. `verifier_metadata: null` counts as missing, because in a file from several
@@ -44,8 +42,9 @@ def task_from_row(row: Row, kind: type[T]) -> T:
     try:
         return msgspec.convert(row, kind)
     except msgspec.ValidationError as error:
-        if row.get(_METADATA, row) is None:
-            return task_from_row({key: value for key, value in row.items() if key != _METADATA}, kind)
+        if row.get(keys.VERIFIER_METADATA, row) is None:
+            rest = {key: value for key, value in row.items() if key != keys.VERIFIER_METADATA}
+            return task_from_row(rest, kind)
         raise UsageError(_explain(explain_misfit(error, kind), kind)) from None
 
 

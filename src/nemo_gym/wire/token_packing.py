@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+from nemo_gym.wire import keys
 from nemo_gym.wire.items import TOKEN_FIELDS
 
 ADDED: Final = "added_prompt_token_ids"
@@ -91,17 +92,17 @@ def _convert(items: Sequence[Any], change: Any) -> list[Any]:
 
 def _convert_row(row: Mapping[str, Any], change: Any) -> dict[str, Any]:
     out = dict(row)
-    response = row.get("response")
+    response = row.get(keys.RESPONSE)
     if isinstance(response, dict) and isinstance(cast("dict[str, Any]", response).get("output"), list):
         fields = cast("dict[str, Any]", response)
-        out["response"] = {**fields, "output": change(fields["output"])}
-    trajectory = row.get("ng_trajectory")
+        out[keys.RESPONSE] = {**fields, "output": change(fields["output"])}
+    trajectory = row.get(keys.TRAJECTORY)
     if isinstance(trajectory, dict):
         fields = cast("dict[str, Any]", trajectory)
         invocations = fields.get("invocations")
         if isinstance(invocations, list):
             changed = [_convert_invocation(one, change) for one in cast("list[Any]", invocations)]
-            out["ng_trajectory"] = {**fields, "invocations": changed}
+            out[keys.TRAJECTORY] = {**fields, "invocations": changed}
     return out
 
 

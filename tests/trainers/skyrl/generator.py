@@ -325,6 +325,6 @@ async def test_rows_of_another_origin_are_refused_in_one_line(
     rig = Rig(url, engine, tmp_path)
     batch = {**rig.batch()[0], "env_extras": [{}] * 12}
 
-    with pytest.raises(UsageError, match="a row without 'task'"):
+    with pytest.raises(UsageError, match="the column 'task' of the data set"):
         await rig.generator.generate(batch)
     await rig.generator.aclose()

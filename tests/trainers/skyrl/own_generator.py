@@ -185,5 +185,5 @@ def test_threads_play_several_episodes_at_the_same_time_and_one_may_be_left_earl
 
 
 def test_an_environment_without_its_task_is_refused_in_one_line() -> None:
-    with registered(Adder), pytest.raises(UsageError, match="a row without 'task'"):
+    with registered(Adder), pytest.raises(UsageError, match="the column 'task' of the data set"):
         skyrl_gym.make("nemo_gym", env_config={}, extras={})

@@ -92,7 +92,7 @@ _IDS: Final = frozenset(
     {
         "example_id", "guid", "id", "idx", "index", "instance_id", "problem_id", "prompt_id", "question_id",
         "row_id", "row_index", "sample_id", "sample_index", "source_index", "task_id", "task_index", "uuid",
-        keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX, keys.ROLLOUT_ID,
+        *keys.IDENTITY,
     }
 )  # fmt: skip
 """Columns that name a row and say nothing about its task."""

@@ -22,7 +22,7 @@ Value: TypeAlias = str | int | float | bool
 
 _ANSWER_KEYS: Final = ("extracted_answer", "extracted_model_code", "predicted_answer")
 _EXPECTED_KEYS: Final = ("expected_answer", "expected", "answer", "ground_truth")
-_METADATA: Final = ("data_designer", "columns", "metadata", "verifier_metadata")
+_METADATA: Final = ("data_designer", "columns", "metadata", keys.VERIFIER_METADATA)
 """Objects of a row in which columns of the data set are looked for."""
 _MOST_TEXT: Final = 2000
 
@@ -349,7 +349,7 @@ def _is_user(item: Any) -> bool:
 
 
 def _expected(row: Row) -> str:
-    places: Iterable[Any] = (row, row.get("verifier_metadata"))
+    places: Iterable[Any] = (row, row.get(keys.VERIFIER_METADATA))
     for place in places:
         if isinstance(place, dict):
             fields = cast("Row", place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.discovery import find_environment
@@ -18,8 +18,6 @@ from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
-
-_STAMPS: Final = (keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX, keys.ROLLOUT_ID)
 
 
 def task_seeds(
@@ -58,7 +56,7 @@ def rollout_seeds(path: str, *, least: float | None, most: float | None) -> Iter
         reward = rollout.reward
         if reward is None or (least is not None and reward < least) or (most is not None and reward > most):
             continue
-        yield {**_task_row(_task(rollout), f"task-{rollout.task_index}"), **_result(rollout)}
+        yield {**_task_row(rollout.row, f"task-{rollout.task_index}"), **_result(rollout)}
 
 
 def _result(rollout: Rollout) -> Row:
@@ -75,11 +73,8 @@ def _result(rollout: Rollout) -> Row:
     }
 
 
-def _task(rollout: Rollout) -> Row:
-    return {name: value for name, value in rollout.row.items() if name not in _STAMPS}
-
-
-def _task_row(task: Row, name: str) -> Row:
+def _task_row(row: Row, name: str) -> Row:
+    task = {key: value for key, value in row.items() if key not in keys.RUN_KEYS}
     params = cast("RequestParams", task.get(keys.PARAMS) or {})
     items = cast("list[Any]", input_items(params))
     texts = [message_text(item) for item in items if item.get("role") == "user"]

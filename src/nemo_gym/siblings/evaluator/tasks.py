@@ -194,9 +194,7 @@ def _expected(row: Row) -> str:
 _CONCURRENCY: Final = 512
 _DELEGATE: Final = "use Evaluator's solver gym_delegation with trust_reward, and a server of `gym env start`"
 _ANSWERS: Final = ("expected_answer", "answer", "expected", "target")
-_NOT_COLUMNS: Final = frozenset(
-    {"self", "response", "expected", "sandbox", INDEX, keys.AGENT_REF, *keys.RESERVED}
-)
+_NOT_COLUMNS: Final = keys.RESERVED | {"self", "expected", "sandbox", INDEX}
 """Names that Evaluator's `verify` has for its own arguments, and what the plan adds to a row."""
 _NOT_DETAILS: Final = frozenset({"method", "needs_judge", "judge", "_judge_fn", "error", "error_category"})
 """Details that have a meaning for Evaluator."""

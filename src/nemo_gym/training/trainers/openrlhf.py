@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling
+from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.training.sequences import TokenSequence
 from nemo_gym.training.single_rollouts import SingleRollouts
@@ -73,7 +74,7 @@ def agent_executor(environment: str, **arguments: Any) -> Any:
             policy = EnginePolicy(llm_engine, hf_tokenizer, sampling_params, max_length)
             most = sampling_params.max_tokens or max_length
             with _member(self._groups, (prompt, label)) as group:
-                rollout = await self.rollouts.collect(row, policy, max_tokens=most)
+                rollout = await self.rollouts.collect(row, PolicyModel(policy, max_tokens=most))
                 main = rollout.sequences[0]
                 reason = main.mask or ("no_tokens" if not len(main.completion_ids) else None)
                 if reason is None and rollout.reward is not None:

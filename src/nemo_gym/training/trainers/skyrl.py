@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from importlib import import_module
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -19,17 +18,18 @@ from uuid import uuid4
 from nemo_gym.models.policies import Policy, Sampled, Sampling, Tokenizer
 from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.training.collected import CollectedRollout
-from nemo_gym.training.rollout_models import RolloutModels
-from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.training.sequences import TokenSequence, sequences
+from nemo_gym.training.single_rollouts import SingleRollouts
+from nemo_gym.training.trainers.task_rows import row_of
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import ModelError, UsageError
-from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.task import Row
 
 TASK: Final = "task"
 """The column of a data set that has the whole task, as JSON text."""
+WHERE: Final = f"skyrl: the column {TASK!r} of the data set, which dataset_rows() makes"
 
 
 def dataset_rows(tasks: Iterable[Row], env_class: str = "nemo_gym") -> list[dict[str, Any]]:
@@ -43,18 +43,6 @@ def dataset_rows(tasks: Iterable[Row], env_class: str = "nemo_gym") -> list[dict
         }
         for task in tasks
     ]
-
-
-def task_of(extras: Mapping[str, Any]) -> Row:
-    """The task of a row, from SkyRL's `env_extras`.
-
-    Raises:
-        UsageError: there is none.
-    """
-    text = extras.get(TASK)
-    if not isinstance(text, str):
-        raise UsageError(f"skyrl: a row without {TASK!r}: the data set must be made of dataset_rows()")
-    return decode(text.encode())
 
 
 class SkyRLGenerator:
@@ -97,9 +85,7 @@ class SkyRLGenerator:
         self._masks_truncated = masks_truncated
         self._model_name = model_name
         self._template_arguments = template_arguments
-        self._models = RolloutModels()
-        self._make_gym = partial(Rollouts, environment, model=self._models, **options)
-        self._open: _Open | None = None
+        self._rollouts = SingleRollouts(environment=environment, **options)
         self._mean_reward: float | None = None
 
     @classmethod
@@ -128,28 +114,20 @@ class SkyRLGenerator:
             UsageError: a task doesn't fit the environment.
             ModelError: no rollout of several groups, or of the first one, can be trained on.
         """
-        gym = await self._opened()
-        tasks = [task_of(extras) for extras in input_batch["env_extras"]]
-        gym.check(tasks)
+        tasks = [row_of(extras.get(TASK), WHERE) for extras in input_batch["env_extras"]]
+        (await self._rollouts.opened()).check(tasks)
         sampling = dict(input_batch.get("sampling_params") or {})
         ids = input_batch.get("trajectory_ids") or [None] * len(tasks)
         rollouts = await asyncio.gather(
-            *(self._collect(gym, task, sampling, one) for task, one in zip(tasks, ids, strict=True))
+            *(self._collect(task, sampling, one) for task, one in zip(tasks, ids, strict=True))
         )
         return self._output(rollouts, ids)
 
     async def aclose(self) -> None:
         """Close the environment. The end of the trainer's event loop does it too."""
-        if self._open is not None:
-            await self._open.aclose()
-            self._open = None
+        await self._rollouts.aclose()
 
-    async def _opened(self) -> Rollouts:
-        if self._open is None or self._open.loop is not asyncio.get_running_loop():
-            self._open = _Open(self._make_gym())
-        return await asyncio.shield(self._open.gym)
-
-    async def _collect(self, gym: Rollouts, task: Row, sampling: dict[str, Any], id: Any) -> CollectedRollout:
+    async def _collect(self, task: Row, sampling: dict[str, Any], id: Any) -> CollectedRollout:
         session = uuid4().hex if id is None else f"{id.instance_id}_{id.repetition_id}"
         policy = _EnginePolicy(self._tokenizer, self._client, sampling, session, self._model_name)
         policy.context = self._context
@@ -159,7 +137,7 @@ class SkyRLGenerator:
             template_arguments=self._template_arguments,
         )
         try:
-            return await self._models.collect(gym, task, model)
+            return await self._rollouts.collect(task, model)
         finally:
             await self._client.finish_session(session)
 
@@ -215,30 +193,6 @@ class SkyRLGenerator:
 
 
 _MAX_TOKENS: Final = 1024
-
-
-class _Open:
-    """An open environment, in a task of its own, which the end of the event loop cancels and waits for."""
-
-    def __init__(self, gym: Rollouts) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.gym: asyncio.Future[Rollouts] = self.loop.create_future()
-        self._end = asyncio.Event()
-        self._task = self.loop.create_task(self._keep(gym))
-
-    async def aclose(self) -> None:
-        self._end.set()
-        await self._task
-
-    async def _keep(self, gym: Rollouts) -> None:
-        try:
-            async with gym:
-                self.gym.set_result(gym)
-                await self._end.wait()
-        except Exception as error:
-            if self.gym.done():
-                raise
-            self.gym.set_exception(error)
 
 
 def neutral_rewards(

@@ -20,7 +20,8 @@ from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.episodes import Episode, Turn
 from nemo_gym.training.rollout_models import RolloutModels
 from nemo_gym.training.rollouts import Rollouts
-from nemo_gym.training.trainers.skyrl import task_of
+from nemo_gym.training.trainers.skyrl import TASK, WHERE
+from nemo_gym.training.trainers.task_rows import row_of
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import RolloutError, UsageError
 from nemo_gym.wire.json_values import content_text
@@ -70,7 +71,7 @@ def _env_class(gym: Rollouts, models: RolloutModels, end: str) -> Any:
             extras = extras or {}
             self.turns: int = 0
             self.max_turns: int = extras.get("max_turns") or 0
-            self._episode = Episode(partial(models.collect, gym, task_of(extras)))
+            self._episode = Episode(partial(models.collect, gym, row_of(extras.get(TASK), WHERE)))
             self._has_tools = False
             self._metrics: dict[str, float] = {}
 

@@ -18,9 +18,6 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.task import Row
 
 Message = dict[str, str]
-_NOT_TASK = keys.RESULT_KEYS | {
-    *(keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX, keys.ROLLOUT_ID, keys.AGENT_REF)
-}
 
 
 def tasks_with_prompts(
@@ -68,7 +65,7 @@ def _rows_of(file: Path) -> Iterator[Row]:
             if index in seen:
                 continue
             seen.add(index)
-        yield {name: value for name, value in row.items() if name not in _NOT_TASK}
+        yield {name: value for name, value in row.items() if name not in keys.NOT_TASK}
 
 
 def _messages(row: Row) -> list[Message]:

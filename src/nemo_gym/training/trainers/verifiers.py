@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,9 +27,8 @@ from nemo_gym.models.chat import ChatModel
 from nemo_gym.models.remote import context_overflow
 from nemo_gym.runs.plan import task_rows
 from nemo_gym.training.collected import CollectedRollout
-from nemo_gym.training.rollout_models import RolloutModels
-from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.training.sequences import TRUNCATED_OUTCOMES
+from nemo_gym.training.single_rollouts import SingleRollouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
@@ -91,7 +89,7 @@ class GymState(vf.State):
 class GymTask(vf.Task[GymData, GymState]):
     """A task of an environment. Its reward is that of the environment, its metrics are the components."""
 
-    gym: _Gym | None = None
+    gym: SingleRollouts | None = None
 
     async def setup(self, trace: Any, runtime: Any) -> None:
         if self.gym is None:
@@ -162,11 +160,19 @@ class GymEnv(vf.Env[GymEnvConfig]):
     """Opens the environment once for each environment worker."""
 
     taskset: Any
-    _gym: _Gym | None = None
+    _gym: SingleRollouts | None = None
 
     async def start(self) -> None:
-        self._gym = _Gym(self.taskset.config)
-        await self._gym.open()
+        config = self.taskset.config
+        self._gym = SingleRollouts(
+            environment=config.environment,
+            settings=config.settings,
+            agent=config.agent or None,
+            agent_settings=config.agent_settings,
+            models=config.models,
+            seed=config.seed,
+        )
+        await self._gym.opened()
 
     async def stop(self) -> None:
         if self._gym is not None:
@@ -177,32 +183,6 @@ class GymEnv(vf.Env[GymEnvConfig]):
         task = copy.copy(task)
         task.gym = self._gym
         await agents.agent.run(task)
-
-
-class _Gym:
-    """An environment that is open."""
-
-    def __init__(self, config: Any) -> None:
-        self._models = RolloutModels()
-        self._stack = AsyncExitStack()
-        self._rollouts = Rollouts(
-            config.environment,
-            model=self._models,
-            settings=config.settings,
-            agent=config.agent or None,
-            agent_settings=config.agent_settings,
-            models=config.models,
-            seed=config.seed,
-        )
-
-    async def open(self) -> None:
-        await self._stack.enter_async_context(self._rollouts)
-
-    async def collect(self, row: Row, model: Model) -> CollectedRollout:
-        return await self._models.collect(self._rollouts, row, model)
-
-    async def aclose(self) -> None:
-        await self._stack.aclose()
 
 
 class _Intercepted(WrappedModel):

@@ -27,10 +27,12 @@ from uuid import uuid4
 import msgspec
 
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling
+from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.single_rollouts import SingleRollouts
 from nemo_gym.training.trainers.task_rows import row_of, tasks_with_prompts
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import ModelError, ModelRejected, RolloutError, UsageError
 from nemo_gym.wire.jsonl import encode
 
@@ -178,12 +180,12 @@ def _loop_class() -> Any:
         async def run(self, sampling_params: dict[str, Any], **fields: Any) -> Any:
             row = row_of(fields.get(ROW), f"verl: the column {ROW!r} of the data set")
             policy = ServerPolicy(self, sampling_params, int(fields.get("priority") or 0))
-            rollout = await self.rollouts.collect(
-                row,
+            model = PolicyModel(
                 policy,
                 max_tokens=policy.response_length,
                 template_arguments=_plain(self.apply_chat_template_kwargs),
             )
+            rollout = await self.rollouts.collect(row, model)
             output = _output(rollout, policy, with_logprobs=bool(sampling_params.get("logprobs")))
             if (reason := output["extra_fields"]["ng_mask"]) is not None:
                 message = (
@@ -229,7 +231,7 @@ def _output(rollout: CollectedRollout, policy: ServerPolicy, *, with_logprobs: b
             "tool_rewards": [],
             "reward_extra_info": {"ng_masked": float(bool(reason)), "ng_truncated": float(main.truncated)},
             "ng_mask": reason,
-            "ng_outcome": rollout.outcome,
+            keys.OUTCOME: rollout.outcome,
         },
     }
 

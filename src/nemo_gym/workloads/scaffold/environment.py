@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nemo_gym.environments.base import Golden
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.params import ask
 from nemo_gym.workloads.scaffold.render import class_name, lines, render, write_files
@@ -39,7 +40,7 @@ _GUESS: Final = "I think of a number from 1 to 7. Guess it: answer with one numb
 
 
 def _cases() -> list[Golden]:
-    task = {"responses_create_params": ask(_SUM.format(a=2, b=3)), "expected": "5"}
+    task = {keys.PARAMS: ask(_SUM.format(a=2, b=3)), "expected": "5"}
     call = {"type": "function_call", "name": "add", "arguments": '{"a": 2, "b": 3}', "call_id": "call_0"}
     return [
         Golden(name="the number alone", kind="full_reward", task=task, output="5"),
@@ -59,7 +60,7 @@ def _cases() -> list[Golden]:
 
 
 def _step_cases() -> list[Golden]:
-    task = {"responses_create_params": ask(_GUESS), "number": 5}
+    task = {keys.PARAMS: ask(_GUESS), "number": 5}
     return [
         Golden(name="at once", kind="full_reward", task=task, output=_answers("5")),
         Golden(name="with a hint", kind="full_reward", task=task, output=_answers("4", "Then it is 5.")),

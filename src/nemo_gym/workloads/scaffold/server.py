@@ -13,6 +13,7 @@ from nemo_gym.config.builtins import environment_tree
 from nemo_gym.config.tree import to_yaml
 from nemo_gym.datasets.statistics import Statistics
 from nemo_gym.environments.base import Golden
+from nemo_gym.wire import keys
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import ask
@@ -78,7 +79,7 @@ def example_rows() -> list[Row]:
     """Five tasks for the new verifier."""
     return [
         {
-            "responses_create_params": ask(f"What is {a} + {b}? Answer with the number only."),
+            keys.PARAMS: ask(f"What is {a} + {b}? Answer with the number only."),
             "expected_answer": str(a + b),
         }
         for a, b in ((2, 3), (4, 9), (17, 25), (60, 40), (128, 256))
@@ -117,4 +118,4 @@ def _rollouts(scale: Scale) -> Iterator[Row]:
     for index, row in enumerate(example_rows()):
         answer = row["expected_answer"]
         response = Response.of([assistant(answer)], id=f"resp_{index}").data
-        yield {**row, "response": response, "reward": scale.right, "extracted_answer": answer}
+        yield {**row, keys.RESPONSE: response, keys.REWARD: scale.right, "extracted_answer": answer}
