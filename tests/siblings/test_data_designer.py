@@ -27,6 +27,7 @@ from nemo_gym.siblings.data_designer.records import as_json, open_dataset
 from nemo_gym.siblings.data_designer.seed_rows import rollout_seeds, task_seeds
 from nemo_gym.siblings.data_designer.tasks import ImportReport, import_tasks
 from nemo_gym.wire.errors import ModelTimeout, UsageError
+from tests.support.programs import FORK, run_program
 from tests.support.trajectories import scored, tool_rollout
 
 MATH = {
@@ -381,6 +382,54 @@ async def test_the_verdict_on_a_record_is_that_of_the_environment() -> None:
     )
     assert wrong[0] is not None
     assert (wrong[0]["is_valid"], wrong[0]["reward"], wrong[0]["reason"]) == (False, 0.0, "wrong")
+
+
+NOTED = """
+import os
+
+from nemo_gym import Environment, Response, Session, Task
+
+
+class Noted(Environment):
+    \"\"\"Notes its process.\"\"\"
+
+    class Task(Task):
+        question: str
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.process = os.getpid()
+
+    async def verify(self, task: Task, response: Response, session: Session) -> float:
+        return float(self.process == os.getpid())
+
+    async def aclose(self) -> None:
+        print("closed", "here" if self.process == os.getpid() else "elsewhere", flush=True)
+"""
+
+
+def test_columns_of_a_forked_child_have_an_environment_and_a_loop_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "noted.py").write_text(NOTED)
+    mapping = {"environment": str(tmp_path / "noted.py"), "input": "text", "fields": {"question": "text"}}
+    code = f"""
+import asyncio
+from nemo_gym.siblings.data_designer.column_tasks import column_mapping, verify_record
+
+mapping = column_mapping({mapping!r}, "", {{}})
+
+def reward():
+    verdict, error = asyncio.run(verify_record(mapping, "text", {{"text": "7"}}))
+    return error or verdict["reward"]
+
+print(reward(), flush=True)
+in_child(lambda: reward() == 1.0)
+if not (pid := os.fork()):
+    signal.alarm(60)
+    sys.exit(3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+print(reward(), flush=True)
+"""
+    assert run_program(FORK + code) == (0, "1.0\n1.0\nclosed here\n", "")
 
 
 @pytest.mark.parametrize(
