@@ -7,6 +7,7 @@ import atexit
 import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from threading import RLock, Thread, current_thread
 from typing import Any, Final, TypeVar
 
@@ -123,7 +124,8 @@ class LoopThread:
             except (SystemExit, KeyboardInterrupt):  # of some work, whose future has it
                 if self.is_inherited:
                     raise  # in a child that the work has forked
-        with runner:
+        # At the end of the program Python 3.12 starts no thread, with which the loop would end its executor.
+        with suppress(RuntimeError), runner:
             loop.run_until_complete(_cancel_others())
 
 
