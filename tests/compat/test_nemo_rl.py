@@ -27,6 +27,7 @@ from nemo_gym.environments.environment_info import library
 from nemo_gym.training import sequences
 from tests.compat.trainer import Actor, free_port, is_free, message_log
 from tests.conftest import StartEndpoint
+from tests.support.programs import FORK, run_program
 
 MULTI_STEP = "resources_servers/example_multi_step/configs/example_multi_step.yaml"
 AGENT = "example_multi_step_simple_agent"
@@ -232,6 +233,23 @@ def test_servers_are_started_from_a_thread_whose_loop_runs(
     thread.start()
     thread.join()
     assert all(message_log(result) for result in results[0].values())
+
+
+def test_a_forked_child_leaves_the_servers_of_its_parent_alone(start_endpoint: StartEndpoint) -> None:
+    code = f"""
+import asyncio
+from tests.compat.test_nemo_rl import MULTI_STEP, Actor, rows
+
+actor = Actor([{start_endpoint("token_server.py")!r}], MULTI_STEP)
+in_child(lambda: actor.rh.shutdown() is None)
+if not (pid := os.fork()):
+    signal.alarm(60)
+    sys.exit(3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+actor.rh.poll()
+print(len(asyncio.run(actor.run_rollouts(rows(2)))))
+"""
+    assert run_program(FORK + code)[:2] == (0, "2\n")
 
 
 def test_servers_that_others_can_reach_want_a_token(start: Start, start_endpoint: StartEndpoint) -> None:

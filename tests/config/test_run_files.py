@@ -24,9 +24,10 @@ def test_a_prompt_file_is_found_in_a_root_and_may_hold_anything_between_braces(t
         ("system: a", "missing required field `user`"),
         ("user: 1", "Expected `str`"),
         ("user: a\nusr: b", "unknown field `usr`"),
-        ("- user", "Expected `object`"),
+        ("- user", "expected a mapping at the top, got a list"),
         ("user: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        ("system: a\nuser: [", r"p\.yaml:2:8: expected [^\n]*$"),
+        ("user: a\nuser: b", r"p\.yaml:2:1: found duplicate key 'user'$"),
+        ("system: a\nuser: [", r"p\.yaml:3:1: did not find expected [^\n]*$"),
     ],
 )
 def test_what_is_no_prompt_file_says_why(tmp_path: Path, text: str, message: str) -> None:
@@ -65,6 +66,9 @@ def test_a_folder_without_skills_or_with_a_broken_one_is_an_error(tmp_path: Path
     skill(tmp_path, "bad", "title: {}\n")
     with pytest.raises(ConfigError, match=r"bad/SKILL\.md.*name"):
         load_skills(".", [tmp_path])
+    skill(tmp_path, "double", "name: a\nname: b\n")
+    with pytest.raises(ConfigError, match=r"double/SKILL\.md:3:1: found duplicate key 'name'"):
+        load_skills("double", [tmp_path])
 
 
 def test_flags_win_over_keys_and_request_parameters_are_merged() -> None:

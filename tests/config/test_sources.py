@@ -96,11 +96,12 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: " + "[" * 500 + "]" * 500, "nested too deeply"),
         ("a: " + "9" * 5000, r"a\.yaml: Exceeds the limit"),
         ("a: " + "${" * 40 + "b" + "}" * 40, r"a\.yaml: interpolations inside one another more than 16 deep"),
+        ('a: "' + r"\x24{" * 20 + "b" + "}" * 20 + '"', r"a\.yaml: interpolations inside one another more"),
         ("a: " + "${b}" * 6000, r"a\.yaml: more than 5,000 interpolations"),
     ],
     ids=[
         *("syntax", "duplicate", "object", "recursive", "list", "number", "nul", "bomb", "deep"),
-        *("digits", "nested interpolations", "many interpolations"),
+        *("digits", "nested interpolations", "escaped interpolations", "many interpolations"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_refused_with_its_place(

@@ -272,6 +272,27 @@ class TestLeaks:
         with pytest.raises(UsageError, match=message):
             read_against(str(path), [])
 
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("b.json", b"[{", r"b\.json: not valid JSON: "),
+            ("b.json", b'["\xff"]', r"b\.json: not valid JSON: "),
+            ("b.json", b"[" * 100_000, r"b\.json: not valid JSON: "),
+            ("b.json", b'{"a": 1}', r"b\.json: expected a list of objects"),
+            ("b.json", b'[{"a": 1}, 2]', r"b\.json\[1\]: expected an object"),
+            ("b.csv", b"a,b\n1,2\n" + b"x" * ((1 << 26) + 1), r"b\.csv:3: field larger than field limit"),
+            ("b.tsv", b"a\tb\n\xff\t2\n", r"b\.tsv: not UTF-8"),
+            ("b.parquet", b"PAR1", r"b\.parquet: not a Parquet file: [^\n]*$"),
+            ("b.txt", b"text", r"b\.txt: expected \.jsonl, \.json"),
+        ],
+    )
+    def test_a_file_of_another_format_is_one_error(
+        self, tmp_path: Path, name: str, content: bytes, message: str
+    ) -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UsageError, match=message):
+            read_against(str(tmp_path / name), [])
+
 
 class TestColumns:
     def test_rows_without_an_input_are_compared_by_all_their_texts(self, tmp_path: Path) -> None:

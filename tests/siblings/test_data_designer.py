@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from nemo_gym.siblings.data_designer.column_tasks import column_mapping, roll_ou
 from nemo_gym.siblings.data_designer.columns import Unmappable
 from nemo_gym.siblings.data_designer.config import load_config
 from nemo_gym.siblings.data_designer.mapping import Mapping, load_mapping, read_mapping
-from nemo_gym.siblings.data_designer.presets import find_preset, preset_names, write_preset
+from nemo_gym.siblings.data_designer.presets import find_preset, preset_names, use_model, write_preset
 from nemo_gym.siblings.data_designer.records import as_json, open_dataset
 from nemo_gym.siblings.data_designer.seed_rows import rollout_seeds, task_seeds
 from nemo_gym.siblings.data_designer.tasks import ImportReport, import_tasks
 from nemo_gym.wire.errors import ModelTimeout, UsageError
 from tests.support.earlier_run import COLUMNS, DETAILS, IDENTITY
+from tests.support.programs import FORK, run_program
 from tests.support.trajectories import scored, tool_rollout
 
 MATH = {
@@ -421,6 +423,54 @@ async def test_the_verdict_on_a_record_is_that_of_the_environment() -> None:
     assert (wrong[0]["is_valid"], wrong[0]["reward"], wrong[0]["reason"]) == (False, 0.0, "wrong")
 
 
+NOTED = """
+import os
+
+from nemo_gym import Environment, Response, Session, Task
+
+
+class Noted(Environment):
+    \"\"\"Notes its process.\"\"\"
+
+    class Task(Task):
+        question: str
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.process = os.getpid()
+
+    async def verify(self, task: Task, response: Response, session: Session) -> float:
+        return float(self.process == os.getpid())
+
+    async def aclose(self) -> None:
+        print("closed", "here" if self.process == os.getpid() else "elsewhere", flush=True)
+"""
+
+
+def test_columns_of_a_forked_child_have_an_environment_and_a_loop_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "noted.py").write_text(NOTED)
+    mapping = {"environment": str(tmp_path / "noted.py"), "input": "text", "fields": {"question": "text"}}
+    code = f"""
+import asyncio
+from nemo_gym.siblings.data_designer.column_tasks import column_mapping, verify_record
+
+mapping = column_mapping({mapping!r}, "", {{}})
+
+def reward():
+    verdict, error = asyncio.run(verify_record(mapping, "text", {{"text": "7"}}))
+    return error or verdict["reward"]
+
+print(reward(), flush=True)
+in_child(lambda: reward() == 1.0)
+if not (pid := os.fork()):
+    signal.alarm(60)
+    sys.exit(3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+print(reward(), flush=True)
+"""
+    assert run_program(FORK + code) == (0, "1.0\n1.0\nclosed here\n", "")
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -642,3 +692,69 @@ def test_a_mapping_file_is_read(tmp_path: Path) -> None:
         "responses_create_params": {"input": [{"role": "user", "content": "2"}]},
         "expected_answer": "x",
     }
+
+
+BOMB = "columns: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "c.yaml: its aliases' expansion exceeds 100,000 values"),
+        ("columns: []\ncolumns: []\n", "c.yaml:2:1: found duplicate key 'columns'"),
+        ("columns:\n  - {name: a, name: b}\n", "c.yaml:2:15: found duplicate key 'name'"),
+        ("columns:\n  - [name: a\nconstraints: []", "c.yaml:3:12: did not find expected ',' or ']'"),
+        ("columns: [" + "[" * 200 + "]" * 200 + "]", "c.yaml: nested more than 100 deep"),
+        ("# " + "x" * (4 << 20), "c.yaml: larger than 4 MiB"),
+        ("- columns", "c.yaml: expected a mapping at the top, got a list"),
+        ("columns: [name]", "c.yaml: columns[0]: expected an object"),
+        ("columns: []\nmodel_configs: {}", "c.yaml: model_configs: expected a list of objects"),
+        ("columns: []\n1: 2", "c.yaml: a configuration has no part 1. Known: columns"),
+        ("", "c.yaml: expected a Data Designer configuration, with a list `columns`"),
+    ],
+    ids=[
+        *("bomb", "duplicate", "duplicate in a list", "syntax", "deep", "large", "list", "column", "models"),
+        *("number", "empty"),
+    ],
+)
+def test_a_configuration_that_can_not_be_read_is_one_line(
+    gym: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    for words in (["validate", path], ["create", path], ["advise", path]):
+        done = gym("data-designer", *words)
+        (line,) = done.stderr.splitlines()
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{tmp_path}/{message}" in line
+    with pytest.raises(UsageError, match=r"^[^\n]+$"):
+        load_mapping(path)
+
+
+def test_a_model_without_parameters_gets_another_endpoint(tmp_path: Path) -> None:
+    config = {
+        "data_designer": {"columns": [], "model_configs": [{"alias": "a", "inference_parameters": None}]}
+    }
+    use_model(config, model_url="http://localhost:8000/v1", model="mine")
+    assert config["data_designer"]["model_configs"][0]["model"] == "mine"
+
+
+def test_braces_in_a_configuration_are_text_and_dates_too(tmp_path: Path) -> None:
+    prompt = "Explain ${name:-x}, ${a b} and a lone ${ of bash, and {{ topic }}."
+    path = tmp_path / "c.yaml"
+    path.write_text(json.dumps({"columns": [{"name": "a", "prompt": prompt}]}) + "\n")
+    assert load_config(path)["data_designer"]["columns"] == [{"name": "a", "prompt": prompt}]
+    path.write_text("columns: [{name: a, start: 2024-01-31}]")
+    assert load_config(path)["data_designer"]["columns"] == [{"name": "a", "start": "2024-01-31"}]
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"a": "\xff"}', b"[" * 100_000])
+def test_a_configuration_beside_a_data_set_that_is_no_json_is_one_error(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    (tmp_path / "builder_config.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"builder_config\.json: not valid JSON: "):
+        open_dataset(tmp_path).sampled_columns()

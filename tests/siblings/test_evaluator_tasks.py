@@ -311,6 +311,34 @@ class TestImport:
         assert places == [(0, 0, 1.0), (0, 1, 0.0), (1, 0, 1.0)]
         assert imported.reported == {"sums/accuracy/micro": 0.75}
 
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("results: [", r"results\.yml:2:1: did not find expected"),
+            ("results: {}\nresults: {}", r"results\.yml:2:1: found duplicate key 'results'"),
+            ("- 1", r"results\.yml: expected a mapping at the top, got a list"),
+        ],
+    )
+    async def test_scores_that_can_not_be_read_are_one_error_before_anything_is_written(
+        self, tmp_path: Path, text: str, message: str
+    ) -> None:
+        folder = tmp_path / "in" / "nemo-evaluator-per-sample-outputs"
+        folder.mkdir(parents=True)
+        (folder / "task.jsonl").write_text(json.dumps({"id": "a", "generation": "4", "score": 1}) + "\n")
+        (tmp_path / "in" / "results.yml").write_text(text)
+        with pytest.raises(UsageError, match=message):
+            await import_results(tmp_path / "in", tmp_path / "run.jsonl")
+        assert not list(tmp_path.glob("run*"))
+
+    @pytest.mark.parametrize("content", [b"{", b'{"a": "\xff"}', b"[" * 100_000])
+    async def test_a_bundle_that_is_no_json_is_one_error(self, tmp_path: Path, content: bytes) -> None:
+        write_results(tmp_path / "in", {})
+        (bundle,) = (tmp_path / "in").glob("eval-*.json")
+        bundle.write_bytes(content)
+        with pytest.raises(UsageError, match=r"eval-\S*\.json: not valid JSON: "):
+            await import_results(tmp_path / "in", tmp_path / "run.jsonl")
+        assert not list(tmp_path.glob("run*"))
+
     async def test_a_wrong_line_and_several_benchmarks_are_named(self, tmp_path: Path) -> None:
         write_results(tmp_path / "a", {"reward": "high"})
         write_results(tmp_path / "b", {})

@@ -130,5 +130,5 @@ def test_ordinary_code_plays_an_episode_in_the_loop_of_with() -> None:
 
     assert isinstance(rollout, CollectedRollout)
     assert rollout.reward == 1.0
-    with pytest.raises(UsageError, match="start needs `with"):
+    with pytest.raises(UsageError, match="needs `with"):
         gym.start(asyncio.sleep(0))

@@ -15,6 +15,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.params import RequestParams
 from tests.support.policies import ChatTokenizer, ScriptedPolicy
+from tests.support.programs import FORK, run_program
 from tests.support.trajectories import with_tokens
 
 
@@ -326,3 +327,33 @@ def test_wrong_tasks_are_one_line() -> None:
             gym.dataset(n=-1)
         with pytest.raises(UsageError, match="expected a row id, a row or a Task, got 'prompt'"):
             gym.collect_sync(gym.dataset(n=1)[0])
+
+
+def test_a_forked_child_leaves_the_rollouts_of_its_parent_alone() -> None:
+    code = """
+from nemo_gym.training import Rollouts
+from nemo_gym.wire.errors import UsageError
+from tests.support.policies import ScriptedPolicy
+from tests.training.test_rollouts import Adder, solve
+
+def is_refused():
+    try:
+        gym.collect_sync([0])
+    except UsageError as error:
+        return "opened in the parent process" in str(error)
+
+def rewards(gym):
+    return [one.reward for one in gym.collect_sync(gym.dataset(n=2))]
+
+def has_its_own():
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as own:
+        return rewards(own) == [1.0, 1.0]
+
+with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+    print(rewards(gym))
+    in_child(is_refused)
+    in_child(lambda: gym.__exit__(None, None, None) is None)
+    in_child(has_its_own)
+    print(rewards(gym))
+"""
+    assert run_program(FORK + code) == (0, "[1.0, 1.0]\n" * 2, "")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wire_strategies import json_objects, json_values
 
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.jsonl import decode, encode, read_rows
+from nemo_gym.wire.jsonl import decode, encode, read_json, read_rows
 
 
 @given(json_values)
@@ -83,3 +83,18 @@ def test_a_byte_order_mark_at_the_start_of_a_file_is_skipped(tmp_path: Path) -> 
     path.write_bytes(b'{"a": 1}\n\xef\xbb\xbf{"a": 2}\n')
     with pytest.raises(DataError, match=r"rows\.jsonl:2: not valid JSON"):
         list(read_rows(path))
+
+
+def test_a_json_file_is_read_with_or_without_a_byte_order_mark(tmp_path):
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "a.json").write_bytes(mark + b'{\n  "a": [1]\n}\n')
+        assert read_json(tmp_path / "a.json") == {"a": [1]}
+
+
+@pytest.mark.parametrize("content", [b"", b"{oops}", b'{"a": NaN}', b'{"a": "\xff"}', b"[" * 100_000])
+def test_a_file_that_is_no_json_is_one_error(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"a\.json: not valid JSON: [^\n]*$"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(UsageError, match=r"can't be read \(Is a directory\)"):
+        read_json(tmp_path)

@@ -92,8 +92,6 @@ def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
     """The number of values at and below a value; each object is counted once."""
     if depth > MAX_DEPTH:
         raise ConfigError(f"nested more than {MAX_DEPTH} deep")
-    if isinstance(value, str) and "${" in value:
-        check_nesting(value)
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ConfigError(f"a whole number of more than {MAX_BITS:,} bits")
     if not isinstance(value, (dict, list)):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import yaml
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.sources import malformed
+from nemo_gym.config.yaml_files import mapping_of
 
 SKILL_FILE: Final = "SKILL.md"
 
@@ -61,11 +60,9 @@ def read_skill(path: Path) -> Skill:
         front, closing, _ = rest.partition("\n---")
         if opening.strip() or not closing:
             raise ConfigError(f"{path}: begins with no front matter between lines of `---`")
-        fields = msgspec.convert(yaml.safe_load("\n" + front), dict[str, Any])
+        fields = mapping_of("\n" + front, path)
         texts = {name: str(value) for name, value in fields.items() if value is not None}
         return msgspec.convert(texts, Skill)
-    except yaml.YAMLError as error:
-        raise malformed(path, error) from None
     except (OSError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Finds and reads YAML files and their includes, and reports errors with line and column."""
+"""Finds and reads configuration files and their includes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Final, cast
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nemo_gym.config.aliases import check_aliases
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError, nearest
-from nemo_gym.config.expansion import check_nesting, check_size
-from nemo_gym.config.tree import Tree, merge
+from nemo_gym.config.expansion import check_nesting
+from nemo_gym.config.tree import Tree, leaves, merge
+from nemo_gym.config.yaml_files import read_mapping
 from nemo_gym.environments import discovery
 
 INCLUDES: Final = "config_paths"
-MAX_BYTES: Final = 4 << 20
-"""Of one file."""
 
 INSTALLED: Final = Path(discovery.__file__).parents[2]
 BUILT_IN: Final = INSTALLED / "nemo_gym" / "library"
@@ -72,54 +69,27 @@ def read_sources(paths: Sequence[str], roots: Sequence[Path]) -> Sources:
 
 
 def read_yaml(path: Path) -> Tree:
-    """The mapping in a YAML file; an empty file is an empty mapping.
+    """The mapping in a configuration file; an empty file is an empty mapping. Its `${...}` are left as they
+    are, and checked.
 
     Raises:
         ConfigError: the file can't be read, is not a mapping, or is too large; with line and column.
     """
+    return read_mapping(path, _configuration)
+
+
+def _configuration(text: str) -> Any:
+    check_nesting(text)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"larger than {MAX_BYTES >> 20} MiB")
-        text = path.read_text(encoding="utf-8")
-        check_nesting(text)
-        check_aliases(text)
         document = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
-    except OSError as error:
-        problem = f"can't be read ({error.strerror})" if error.strerror else "not a mapping"
-        raise ConfigError(f"{path}: {problem}") from None
-    except yaml.YAMLError as error:
-        raise malformed(path, error) from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    except (OmegaConfBaseException, ValueError, AssertionError) as error:
-        raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply") from None
-    if document == {text.strip(): None} and ":" not in text:
-        raise ConfigError(f"{path}: expected a mapping at the top (key: value), got a line of text")
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: expected a mapping at the top, got a {type(document).__name__}")
-    check_size(document, str(path))
-    return cast("Tree", document)
-
-
-def malformed(path: Path, error: yaml.YAMLError) -> ConfigError:
-    """The error of a YAML parser in one line, with the line and the column in the file."""
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    if mark is None:
-        return ConfigError(f"{path}: {str(error).partition(chr(10))[0]}")
-    problem = str(getattr(error, "problem", None) or error)
-    if problem.endswith("cannot start any token") and _char_at(path, mark) == "\t":
-        problem = "a tab; YAML is indented with spaces"
-    return ConfigError(f"{path}:{mark.line + 1}:{mark.column + 1}: {problem}")
-
-
-def _char_at(path: Path, mark: yaml.Mark) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return ""
-    return lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+    except OSError:
+        raise ConfigError("not a mapping") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error)) from None
+    for _, value in leaves(document):
+        if isinstance(value, str) and "${" in value:
+            check_nesting(value)
+    return text if document == {text.strip(): None} and ":" not in text else document
 
 
 def include_list(value: Any, where: str) -> list[str]:

@@ -19,8 +19,9 @@ import msgspec
 
 from nemo_gym.datasets.hub import Hub
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.wire.errors import GymError, UsageError
-from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.errors import DataError, GymError, UsageError
+from nemo_gym.wire.json_values import objects
+from nemo_gym.wire.jsonl import encode, read_json, read_rows
 from nemo_gym.wire.task import Row
 
 LOCK: Final = "lock.json"
@@ -104,21 +105,31 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
 
     Raises:
         UsageError: the file has another format, or the library for it is missing.
-        DataError: a line is not a JSON object.
+        DataError: a line is not a JSON object, or no row of a table.
     """
     match path.suffix:
         case ".jsonl":
             yield from (row for _, row in read_rows(path))
         case ".json":
-            yield from msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+            yield from objects(read_json(path), str(path))
         case ".csv" | ".tsv":
-            csv.field_size_limit(_MAX_FIELD)
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                yield from csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
+            yield from _table_records(path, "," if path.suffix == ".csv" else "\t")
         case ".parquet":
             yield from _parquet_records(path)
         case _:
             raise UsageError(f"{path.name}: expected .jsonl, .json, .csv, .tsv or .parquet")
+
+
+def _table_records(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(_MAX_FIELD)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file, delimiter=delimiter)
+        try:
+            yield from rows
+        except csv.Error as error:
+            raise DataError(f"{path}:{rows.reader.line_num}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: not UTF-8 after line {rows.line_num}: {error}") from None
 
 
 def _parquet_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -126,9 +137,12 @@ def _parquet_records(path: Path) -> Iterator[dict[str, Any]]:
         from pyarrow import parquet
     except ImportError:
         raise UsageError("Parquet files need a library: pip install 'nemo-gym[hub]'") from None
-    file: Any = parquet.ParquetFile(path)
-    for batch in file.iter_batches():
-        yield from batch.to_pylist()
+    try:
+        file: Any = parquet.ParquetFile(path)
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+    except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
+        raise UsageError(f"{path}: not a Parquet file: {error}") from None
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -141,7 +155,7 @@ def read_lock(path: Path) -> Lock | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Lock)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GymError(f"{path}: not a lock file ({error}): delete it to accept the next download") from None
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.jsonl import encode, read_json
 
 Document: TypeAlias = dict[str, Any]
 
@@ -30,11 +30,9 @@ def read_metrics(path: Path) -> Document:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-        document = decode(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: not valid JSON: {error}") from None
+    document = read_json(path)
     if not isinstance(document, dict):
         raise UsageError(f"{path}: expected a JSON object, got {type(document).__name__}")
     return cast("Document", document)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
 from nemo_gym.sandbox.spec import SandboxEndpoint, SandboxExecResult, SandboxSpec, SandboxStatus
+from nemo_gym.support.loop_thread import LoopThread
 
 T = TypeVar("T")
 
@@ -28,12 +28,13 @@ class Sandbox:
     ```
 
     Raises:
-        RuntimeError: a method is called in a thread with a running event loop, which it would block.
+        RuntimeError: a method is called in a thread with a running event loop, which it would block, or in a
+            fork of the process that started it.
     """
 
     def __init__(self, provider: Provider = "local", spec: SandboxSpec | None = None) -> None:
         self._sandbox = AsyncSandbox(provider, spec)
-        self._worker: _Worker | None = None
+        self._loop = LoopThread("sandbox")
 
     def start(self, spec: SandboxSpec | None = None) -> Self:
         self._call(self._sandbox.start(spec))
@@ -63,12 +64,15 @@ class Sandbox:
         return self._call(self._sandbox.endpoint(port))
 
     def stop(self) -> None:
+        """Stop it and end the thread. In a fork of the process that started it, this does nothing."""
+        if self._loop.is_inherited:
+            return
+        self._check_caller()
         try:
-            self._call(self._sandbox.stop())
+            self._loop.run(self._sandbox.stop(), within=CALL_LIMIT_S)
         finally:
-            if self._worker is not None:
-                self._worker.close()
-                self._worker = None
+            self._loop.close()
+            self._loop = LoopThread("sandbox")
 
     def __enter__(self) -> Self:
         return self
@@ -78,38 +82,17 @@ class Sandbox:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         try:
+            self._check_caller()
+        except RuntimeError:
+            work.close()
+            raise
+        return self._loop.run(work, within=CALL_LIMIT_S)
+
+    def _check_caller(self) -> None:
+        if self._loop.is_inherited:
+            raise RuntimeError("Sandbox was started in the parent process: make another one in this process")
+        try:
             asyncio.get_running_loop()
         except RuntimeError:
-            if self._worker is None:
-                self._worker = _Worker()
-            return self._worker.call(work)
-        work.close()
+            return
         raise RuntimeError("Sandbox would block the running event loop: use AsyncSandbox there")
-
-
-class _Worker:
-    """An event loop in a thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
-        self._thread.start()
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result(CALL_LIMIT_S)
-        except TimeoutError:
-            if not future.done():
-                future.cancel()
-                raise TimeoutError(f"sandbox call took more than {CALL_LIMIT_S:g} seconds") from None
-            raise
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from nemo_gym.runs.loop import allow_many_files, new_event_loop
 from nemo_gym.serving.head import ServerInstance
 from nemo_gym.serving.launch import Launch
 from nemo_gym.serving.server_process import ServerProcess
 from nemo_gym.serving.servers import Servers, StartFailed
+from nemo_gym.support.loop_thread import LoopThread
 from nemo_gym.wire.errors import GymError
 
 
@@ -35,10 +35,8 @@ class BackgroundServers:
         self._models_within = models_within
         self._up: Future[list[ServerInstance]] = Future()
         self._problems: list[str] = []
-        self._runner = asyncio.Runner(loop_factory=new_event_loop)
-        self._loop = self._runner.get_loop()
-        self._serving = self._loop.create_task(self._serve())
-        self._thread = threading.Thread(target=self._run, name="nemo-gym-servers", daemon=True)
+        self._loop = LoopThread("nemo-gym-servers", new_event_loop)
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> list[ServerInstance]:
         """Start everything; when this returns every server answers.
@@ -48,9 +46,15 @@ class BackgroundServers:
                 stopped again.
         """
         allow_many_files()
-        self._thread.start()
+        serving = self._loop.submit(self._serve())
+        either: list[Future[Any]] = [self._up, serving]
         try:
+            wait(either, return_when=FIRST_COMPLETED)
+            if not self._up.done():
+                serving.result()
             return self._up.result()
+        except CancelledError:
+            raise StartFailed("stopped before the servers were up") from None
         except BaseException:
             self.stop()
             raise
@@ -63,28 +67,20 @@ class BackgroundServers:
         """
         if self._problems:
             raise ServerEnded(self._problems[0])
-        if not self._thread.is_alive():
+        if self._task is None or self._task.done():
             raise ServerEnded("the servers have been stopped")
 
     def stop(self) -> None:
-        """Stop everything and wait until it has stopped; requests in flight have the launch's grace."""
+        """Stop everything and wait until it has stopped; requests in flight have the launch's grace. In a
+        fork of the process that started it, this does nothing."""
+        if self._loop.is_inherited:
+            return
         with suppress(RuntimeError):  # the loop is closed: they have stopped
-            self._loop.call_soon_threadsafe(self._serving.cancel)
-        self._thread.join()
-
-    def _run(self) -> None:
-        with self._runner, suppress(asyncio.CancelledError):
-            try:
-                self._loop.run_until_complete(self._serving)
-            except Exception as error:
-                if not self._up.done():
-                    self._up.set_exception(error)
-                self._problems.append(f"the servers have ended: {error}")
-            finally:
-                if not self._up.done():
-                    self._up.set_exception(StartFailed("stopped before the servers were up"))
+            self._loop.run(self._end())
+        self._loop.close()
 
     async def _serve(self) -> None:
+        self._task = asyncio.current_task()
         servers = Servers(self._launch, on_end=self._note)
         await servers.start()
         try:
@@ -93,6 +89,12 @@ class BackgroundServers:
             await asyncio.Event().wait()
         finally:
             await servers.stop()
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            if not self._task.cancelling():
+                self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _models_answer(self, servers: Servers) -> None:
         give_up = monotonic() + self._models_within

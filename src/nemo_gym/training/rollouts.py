@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
-import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import fields
@@ -24,6 +23,7 @@ from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.models.versioned import VersionedModel
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.plan import PlanOptions, task_rows
+from nemo_gym.support.loop_thread import LoopThread
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.training.flow import GroupFlow
 from nemo_gym.training.trainers import trl
@@ -103,7 +103,7 @@ class Rollouts:
         self._numbers = count()
         self._open: _Open | None = None
         self._stack = AsyncExitStack()
-        self._thread: _LoopThread | None = None
+        self._thread: LoopThread | None = None
 
     async def __aenter__(self) -> Self:
         gate = Gate()
@@ -125,23 +125,25 @@ class Rollouts:
         await self._stack.aclose()
 
     def __enter__(self) -> Self:
-        self._thread = _LoopThread()
+        self._thread = LoopThread("rollouts")
         try:
             return self._thread.run(self.__aenter__())
         except BaseException:
             self._thread.close()
+            self._thread = None
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        thread = self._thread
+        thread, self._thread = self._thread, None
         assert thread is not None
+        if thread.is_inherited:
+            return  # the rollouts are those of the parent process
         try:
             thread.run(self.__aexit__(None, None, None))
         finally:
             thread.close()
-            self._thread = None
 
     def dataset(self, split: str = "train", n: int | None = None) -> list[dict[str, Any]]:
         """Tasks of the environment as rows of a trainer's data set: `prompt`, chat messages, and `row_id`,
@@ -173,10 +175,7 @@ class Rollouts:
 
     def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run work in the event loop of `with`, beside the caller, at the longest until the end of `with`."""
-        if self._thread is None:
-            work.close()
-            raise UsageError("Rollouts: start needs `with Rollouts(...)`")
-        return self._thread.start(work)
+        return self._thread_for(work).submit(work)
 
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
@@ -294,7 +293,7 @@ class Rollouts:
         if self._thread is None:
             opened.resume()
         else:
-            self._thread.call(opened.resume)
+            self.start(_call(opened.resume))
 
     async def update(self, weights: Any, version: int) -> None:
         """Give the policy new weights."""
@@ -360,10 +359,15 @@ class Rollouts:
         return {**row, keys.TASK_INDEX: number, keys.ROLLOUT_INDEX: repeat}
 
     def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._thread_for(work).run(work)
+
+    def _thread_for(self, work: Coroutine[Any, Any, Any]) -> LoopThread:
+        if self._thread is not None and not self._thread.is_inherited:
+            return self._thread
+        work.close()
         if self._thread is None:
-            work.close()
-            raise UsageError("Rollouts: ordinary code needs `with Rollouts(...)`")
-        return self._thread.run(work)
+            raise UsageError("Rollouts: this needs `with Rollouts(...)`, which has an event loop of its own")
+        raise UsageError("Rollouts: it was opened in the parent process: open another one in this process")
 
     def _each_in_thread(self, source: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         async def following() -> list[T]:
@@ -468,45 +472,10 @@ class _Open:
         self._waiting.clear()
 
 
+async def _call(function: Callable[[], object]) -> None:
+    function()
+
+
 def _error_of(run: asyncio.Task[None]) -> BaseException:
     error = None if run.cancelled() else run.exception()
     return error or UsageError("Rollouts: it is closed")
-
-
-class _LoopThread:
-    """An event loop in a thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rollouts", daemon=True)
-        self._thread.start()
-
-    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of the work; an interruption of the caller cancels it."""
-        future = self.start(work)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def call(self, function: Callable[[], object]) -> None:
-        """Call a function in the loop, soon."""
-        self._loop.call_soon_threadsafe(function)
-
-    def close(self) -> None:
-        """Cancel what still runs, and stop the loop."""
-        self.run(_cancel_others())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)

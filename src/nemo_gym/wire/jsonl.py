@@ -1,4 +1,4 @@
-"""JSON bytes in and out, and JSONL files with errors that name the line."""
+"""JSON bytes in and out, JSON files, and JSONL files with errors that name the line."""
 
 from __future__ import annotations
 
@@ -43,6 +43,20 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise UsageError(f"{path}: can't be read (it is not a regular file)")
     return os.fdopen(descriptor, "rb")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        UsageError: it can't be read, or is not JSON.
+    """
+    try:
+        return decode(without_mark(path.read_bytes()))
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid JSON: {error}") from None
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import os
 from collections.abc import Mapping as Fields
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -16,11 +19,11 @@ from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.runs.component_specs import ModelSpec
-from nemo_gym.siblings.data_designer.background import close_at_exit, in_background
 from nemo_gym.siblings.data_designer.columns import Unmappable, value_at
 from nemo_gym.siblings.data_designer.mapping import Mapping, read_mapping
 from nemo_gym.siblings.data_designer.presets import find_preset
 from nemo_gym.siblings.data_designer.records import as_json
+from nemo_gym.support.loop_thread import EXIT_S, LoopThread
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import GymError, UsageError
@@ -59,7 +62,7 @@ async def verify_record(mapping: Mapping, answer: str, record: Row) -> Cell:
     Args:
         answer: a column, or a path in one.
     """
-    return await in_background(_verify(mapping, answer, record))
+    return await asyncio.wrap_future(_LOOP.submit(_verify(mapping, answer, record)))
 
 
 async def roll_out_record(
@@ -84,7 +87,7 @@ async def roll_out_record(
         "rollout_timeout": most_seconds,
         **(sampling or {}),
     }
-    return await in_background(_roll_out(mapping, record, spec, options))
+    return await asyncio.wrap_future(_LOOP.submit(_roll_out(mapping, record, spec, options)))
 
 
 def trace_of(rollout: Rollout) -> list[dict[str, Any]] | None:
@@ -108,7 +111,7 @@ def chat_model(endpoint: str, name: str, api_key: str) -> ModelSpec:
 async def _verify(mapping: Mapping, answer: str, record: Row) -> Cell:
     try:
         record = as_json(record)
-        link = _link(mapping.environment, encode(mapping.settings))
+        link = _link(mapping.environment, encode(mapping.settings), os.getpid())
         row = typed_columns(mapping.task(record), link.environment.Task)
         verdict = await answer_verdict(link, row, value_at(record, answer))
     except (GymError, Unmappable) as error:
@@ -160,9 +163,19 @@ def _trace_message(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "content": content}
 
 
+_LOOP: Final = LoopThread("nemo-gym-columns")
+"""Environments and their connections belong to a loop, but Data Designer may call a column from several."""
+
+
 @cache
-def _link(environment: str, settings: bytes) -> LocalEnvironment:
-    """One environment object for all columns with these settings."""
+def _link(environment: str, settings: bytes, process: int) -> LocalEnvironment:
+    """One environment object for all columns with these settings, in this process."""
     link = LocalEnvironment(build_environment(find_environment(environment), msgspec.json.decode(settings)))
-    close_at_exit(link.aclose)
+    atexit.register(_close, link, process)
     return link
+
+
+def _close(link: LocalEnvironment, process: int) -> None:
+    if process == os.getpid():
+        with suppress(TimeoutError):
+            _LOOP.run(link.aclose(), within=EXIT_S)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 import yaml
 
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.yaml_files import read_mapping
 from nemo_gym.siblings.data_designer.files import whole_file
 from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.json_values import object_of
 
 PARTS: Final = (
     "columns", "model_configs", "tool_configs", "seed_config", "constraints", "profilers", "processors",
@@ -56,10 +59,10 @@ def load_config(path: Path) -> dict[str, Any]:
     document = read_yaml(path)
     if _CONFIG not in document:
         document = {_CONFIG: document}
-    parts = document[_CONFIG]
-    if not isinstance(parts, dict) or not isinstance(cast("dict[str, Any]", parts).get("columns"), list):
+    parts = object_of(document[_CONFIG])
+    if not isinstance(parts.get("columns"), list):
         raise UsageError(f"{path}: expected a Data Designer configuration, with a list `columns`")
-    for name in cast("dict[str, Any]", parts):
+    for name in parts:
         if name not in PARTS:
             raise UsageError(f"{path}: a configuration has no part {name!r}.{did_you_mean(str(name), PARTS)}")
     check_shape(parts, _Parts, str(path))
@@ -96,11 +99,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UsageError: it can't be read, or holds something else.
     """
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict):
-        raise UsageError(f"{path}: expected an object, got {type(document).__name__}")
-    return cast("dict[str, Any]", document)
+        return read_mapping(path)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None

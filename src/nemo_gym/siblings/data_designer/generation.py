@@ -66,13 +66,13 @@ def _designer(document: dict[str, Any], artifacts: Path, model_url: str, api_key
         tools = import_module("data_designer.config.mcp")
     except ImportError as error:
         raise UsageError(f"this needs Data Designer ({error}): {INSTALL}") from None
-    names = [name for one in document["data_designer"].get("tool_configs") or () for name in one["providers"]]
-    servers = [fields for name in dict.fromkeys(names) if (fields := provider_of(name))]
     own = [models.ModelProvider(**provider(model_url, api_key))] if model_url else None
     try:
         builder = builders.DataDesignerConfigBuilder.from_config(document)
     except Exception as error:
         raise UsageError(f"Data Designer refuses the configuration: {_one_line(error)}") from None
+    names = [name for one in document["data_designer"].get("tool_configs") or () for name in one["providers"]]
+    servers = [fields for name in dict.fromkeys(names) if (fields := provider_of(name))]
     designer = interface.DataDesigner(
         artifact_path=artifacts,
         model_providers=own,

@@ -13,11 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 
-import msgspec
-
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.json_values import object_of, objects_of
-from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.jsonl import read_json, read_rows
 from nemo_gym.wire.task import Row
 
 NATIVE: Final = "gym_tasks"
@@ -71,11 +69,8 @@ class Dataset:
         one."""
         if self.config is None:
             return []
-        try:
-            document: Any = msgspec.json.decode(self.config.read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
-            raise UsageError(f"{self.config}: can't be read ({error})") from None
-        columns = objects_of(object_of(object_of(document).get("data_designer")).get("columns"))
+        document = object_of(read_json(self.config))
+        columns = objects_of(object_of(document.get("data_designer")).get("columns"))
         return [one["name"] for one in columns if one.get("column_type") == "sampler" and not one.get("drop")]
 
 

@@ -15,9 +15,10 @@ from time import time
 from typing import Any, Final
 
 import msgspec
-import yaml
 
 from nemo_gym import __version__
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.yaml_files import read_mapping
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.manifest import Identity, Manifest
 from nemo_gym.runs.metrics_recompute import recompute
@@ -30,7 +31,7 @@ from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import DataError, RolloutError, UsageError, VerifierFault
 from nemo_gym.wire.items import assistant, user
 from nemo_gym.wire.json_values import object_of, text_of
-from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.jsonl import read_json, read_rows
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, Rollout
 
@@ -58,7 +59,8 @@ async def import_results(source: Path, output: Path, *, environment: str = "") -
             that our plugin or gateway has noted.
 
     Raises:
-        UsageError: there are no results, or those of several benchmarks, or `output` exists.
+        UsageError: there are no results, or those of several benchmarks, a file of scores can't be read, or
+            `output` exists.
         DataError: a line is no result, or the second one of a task and repeat.
     """
     paths = RunPaths.of(output)
@@ -71,6 +73,7 @@ async def import_results(source: Path, output: Path, *, environment: str = "") -
     (task, repeat), number = places.most_common(1)[0]
     if number > 1:
         raise DataError(f"{file}: task {task}, repeat {repeat} is there {number} times")
+    reported = _reported(file)
     environment = environment or _noted_environment(rollouts)
     output.parent.mkdir(parents=True, exist_ok=True)
     results = [Result.of(rollout) for rollout in rollouts]
@@ -89,7 +92,7 @@ async def import_results(source: Path, output: Path, *, environment: str = "") -
     manifest = Manifest(identity, len(results), __version__, time(), "complete", time(), counts)
     manifest.save(paths)
     report, _ = await recompute(output, EnvironmentSpec(environment))
-    return Imported(report, _reported(file))
+    return Imported(report, reported)
 
 
 def _rollouts_of(source: Path) -> tuple[Path, list[Rollout]]:
@@ -220,12 +223,15 @@ def _reported(file: Path) -> dict[str, float]:
     """The scores that Evaluator reports beside the results."""
     scores: dict[str, float] = {}
     for bundle in sorted(file.parent.glob("eval-*.json")) if file.name == RESULTS else ():
-        found = object_of(object_of(msgspec.json.decode(bundle.read_bytes())).get("benchmark")).get("scores")
+        found = object_of(object_of(read_json(bundle)).get("benchmark")).get("scores")
         for name, score in object_of(found).items():
             _add(scores, name, object_of(score).get("value"))
     folder = next((one for one in file.parents if (one / SCORES).is_file()), None)
     if folder is not None and file.name != RESULTS:
-        report = object_of(yaml.safe_load((folder / SCORES).read_text()))
+        try:
+            report = read_mapping(folder / SCORES)
+        except ConfigError as error:
+            raise UsageError(str(error)) from None
         tasks = object_of(object_of(report.get("results", report)).get("tasks"))
         for task, result in tasks.items():
             for metric, found in object_of(object_of(result).get("metrics")).items():
