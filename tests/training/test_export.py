@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -346,6 +347,18 @@ def test_the_files_of_the_run_are_not_replaced(tmp_path: Path, format: str, name
     assert run.read_bytes() == before
 
 
+def test_the_rollouts_of_another_run_are_not_replaced(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [tool_rollout()])
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(run.read_bytes())
+    (tmp_path / "other_manifest.json").write_text("{}")
+
+    with pytest.raises(UsageError, match="the rollouts of another run"):
+        export(run, "sft", other)
+
+    assert other.read_bytes() == run.read_bytes()
+
+
 def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
@@ -385,6 +398,9 @@ def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path, format: str
         ({"format": "sfd"}, "no format 'sfd'. Did you mean 'sft'?"),
         ({"format": "sft", "validation": 1.0}, "validation: expected a share"),
         ({"format": "atif", "validation": 0.5}, "atif has one file or folder"),
+        ({"format": "sft", "choice": Choice(min_reward=math.nan)}, "min_reward: expected a number, got nan"),
+        ({"format": "dpo", "options": FormatOptions(min_margin=math.nan)}, "min_margin: expected a number"),
+        ({"format": "kto", "options": FormatOptions(threshold=math.inf)}, "threshold: expected a number"),
     ],
 )
 def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
