@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.store import RunStore, Selection
+from nemo_gym.runs.store import EVERY, RunStore
 from nemo_gym.training.exports import atif
 from nemo_gym.training.exports.formats import FORMATS, FormatOptions, Formatter
 from nemo_gym.training.exports.parquet import column_values, write_parquet
@@ -82,7 +82,7 @@ def export(
     selector = Selector(choice)
     is_folder = format == "atif" or bool(validation)
     path = target or _default_path(run, format, is_folder=is_folder)
-    groups = selector.groups(RunStore(run).groups(Selection(failed=True)))
+    groups = selector.groups(RunStore(run).groups(EVERY, expand=False))
     _check_target(path, run, is_folder=is_folder)
     left_out: Counter[str] = Counter()
     with _replacing(path) as unfinished:
