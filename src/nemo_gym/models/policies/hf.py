@@ -69,7 +69,7 @@ class HFPolicy(Policy):
             model: Any = library.AutoModelForCausalLM.from_pretrained(folder, **options)
         except (OSError, ValueError, ImportError) as error:
             raise UsageError(
-                f"{path}: not a model that transformers can load: {_first_line(error)}"
+                f"{path}: not a model that transformers can load: {_one_line(error)}"
             ) from None
         if source:
             _forget_quantisation(model)
@@ -227,5 +227,5 @@ def _forget_quantisation(model: Any) -> None:
             delattr(model.config, name)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or repr(error)
