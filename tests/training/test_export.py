@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from nemo_gym.runs.result import Result
 from nemo_gym.training.exports.export import FORMAT_NAMES, ExportReport, export
 from nemo_gym.training.exports.formats import FormatOptions
 from nemo_gym.training.exports.selection import Choice
+from nemo_gym.training.token_report import check_run
 from nemo_gym.wire.errors import DataError, ModelTimeout, UsageError
 from nemo_gym.wire.items import assistant, function_call, function_call_output, user
 from nemo_gym.wire.response import Response
@@ -346,6 +349,18 @@ def test_the_files_of_the_run_are_not_replaced(tmp_path: Path, format: str, name
     assert run.read_bytes() == before
 
 
+def test_the_rollouts_of_another_run_are_not_replaced(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [tool_rollout()])
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(run.read_bytes())
+    (tmp_path / "other_manifest.json").write_text("{}")
+
+    with pytest.raises(UsageError, match="the rollouts of another run"):
+        export(run, "sft", other)
+
+    assert other.read_bytes() == run.read_bytes()
+
+
 def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
@@ -363,6 +378,22 @@ def test_an_empty_folder_and_an_earlier_export_are_replaced(tmp_path: Path) -> N
     export(write_run(tmp_path, [tool_rollout()]), "atif", tmp_path / "out")
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "run-0-0.json"]
+
+
+def test_a_long_rollout_takes_memory_for_each_token_once(tmp_path: Path) -> None:
+    items = chain([(range(1000, 1030), range(2000, 2030))] * 400)
+    run = tmp_path / "run.jsonl"
+    run.write_bytes(Result.of(scored(items)).line)
+    tracemalloc.start()
+    try:
+        export(run, "sft")
+        report = check_run(run)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (report.with_tokens, report.broken) == (1, 0)
+    assert peak < 20 * run.stat().st_size  # with every prompt in full it is 38 MB of ids
 
 
 @pytest.mark.parametrize("format", FORMAT_NAMES)
@@ -385,6 +416,9 @@ def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path, format: str
         ({"format": "sfd"}, "no format 'sfd'. Did you mean 'sft'?"),
         ({"format": "sft", "validation": 1.0}, "validation: expected a share"),
         ({"format": "atif", "validation": 0.5}, "atif has one file or folder"),
+        ({"format": "sft", "choice": Choice(min_reward=math.nan)}, "min_reward: expected a number, got nan"),
+        ({"format": "dpo", "options": FormatOptions(min_margin=math.nan)}, "min_margin: expected a number"),
+        ({"format": "kto", "options": FormatOptions(threshold=math.inf)}, "threshold: expected a number"),
     ],
 )
 def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:

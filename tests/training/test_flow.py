@@ -13,8 +13,15 @@ from typing import Any
 import pytest
 
 from nemo_gym.training.collected import CollectedRollout
-from nemo_gym.training.flow import GroupFlow, all_truncated, longer_than, untrainable, zero_variance
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.training.flow import (
+    GroupFlow,
+    GroupsFailed,
+    all_truncated,
+    longer_than,
+    untrainable,
+    zero_variance,
+)
+from nemo_gym.wire.errors import ModelUnreachable, UsageError
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored
 from tests.support.virtual_time import run_virtual
@@ -244,6 +251,22 @@ def test_each_filter_has_its_reason() -> None:
     assert untrainable(rollouts_of(0.0)) is None
     assert longer_than(1)(rollouts_of(0.0)) == "over_long"
     assert longer_than(2)(rollouts_of(0.0)) is None
+
+
+@pytest.mark.parametrize("filter", [zero_variance, untrainable])
+async def test_an_engine_that_is_gone_ends_a_step_that_would_look_for_groups_for_ever(filter: Any) -> None:
+    async def collect(task: int) -> list[CollectedRollout]:
+        if task < 3:
+            return rollouts_of(0.0, 1.0)
+        failure = ModelUnreachable("the engine is gone")
+        return [collected(Rollout.failed({"_ng_task_index": 0}, failure)) for _ in range(2)]
+
+    flow = GroupFlow(collect, count(), in_flight=4, filters=[filter])
+    with pytest.raises(GroupsFailed, match="4 groups in a row have failed, the last one with: the engine is"):
+        await flow.take(4)
+
+    assert [group.task for group in await flow.take(3)] == [0, 1, 2]
+    await flow.aclose()
 
 
 async def test_an_error_of_the_collection_is_raised() -> None:

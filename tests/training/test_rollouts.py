@@ -304,6 +304,21 @@ def test_mistakes_are_one_line() -> None:
         gym.collect_sync([7])
 
 
+def test_a_row_of_another_data_set_is_not_taken_for_the_one_with_its_number() -> None:
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as before:
+        before.dataset(n=2)
+        (kept, *_) = before.dataset(n=1)
+        rows = before.dataset(n=4)
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+        (rollout,) = gym.collect_sync(gym.dataset(n=8)[3:4])
+        with pytest.raises(UsageError, match="row 2 has another prompt"):
+            gym.collect_sync([kept])
+        with pytest.raises(UsageError, match="row 4 has another prompt"):
+            gym.collect_sync(rows[1:])
+
+    assert rollout.row["a"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

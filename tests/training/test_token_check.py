@@ -174,6 +174,14 @@ def test_broken_fields() -> None:
     assert "above 0" in finding.detail
 
 
+def test_added_tokens_without_a_start_are_broken() -> None:
+    _, added = pack_items([two_calls("yes|", "U:hi|A:yes|U:more|A:")[place] for place in (0, 2)])
+
+    (finding,) = check_tokens([added], decode)
+
+    assert (finding.cause, finding.item) == ("bad_tokens", 0)
+
+
 def test_rollouts_that_are_right_have_no_finding() -> None:
     assert check_tokens(two_calls("yes|", "U:hi|A:yes|U:more|A:"), decode) == []
     assert check_tokens([assistant("no tokens at all")], decode) == []

@@ -9,6 +9,7 @@ import msgspec
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.model_call import without_tokens
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.row_identity import KeyedLine
@@ -16,8 +17,12 @@ from nemo_gym.wire.token_packing import expand_row
 from nemo_gym.wire.validation import read_response
 
 
-def read_rollout(row: KeyedLine) -> Rollout:
+def read_rollout(row: KeyedLine, *, expand: bool = True) -> Rollout:
     """The rollout in a row.
+
+    Args:
+        expand: put the whole prompt on every model call (`wire.token_packing`); otherwise tokens stay as they
+            are in the file, unchecked.
 
     Raises:
         DataError: a part that every reader needs has another type.
@@ -25,17 +30,17 @@ def read_rollout(row: KeyedLine) -> Rollout:
     try:
         fields = decode(row.line)
         msgspec.convert(fields, _Checked)
-        fields = expand_row(fields)
+        fields = expand_row(fields) if expand else fields
         check_params(fields.get(keys.PARAMS))
         if fields.get(keys.RESPONSE) is not None:
-            fields[keys.RESPONSE] = _checked_response(fields[keys.RESPONSE])
+            fields[keys.RESPONSE] = _checked_response(fields[keys.RESPONSE], with_tokens=expand)
     except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
         problem = str(error).replace("$.", "")
         raise DataError(f"{row.path}: {row.name} can't be shown: {problem} (line {row.number})") from None
     return Rollout.from_row(fields, expand=False)
 
 
-def _checked_response(data: Any) -> Any:
+def _checked_response(data: Any, *, with_tokens: bool) -> Any:
     """The response, after a check of those items that are shown part by part.
 
     Raises:
@@ -52,6 +57,7 @@ def _checked_response(data: Any) -> Any:
     if not all(isinstance(kind, str) for kind in kinds):
         raise ValueError("response.output: an item's type is not text")
     checks = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _WITH_PARTS]
+    checks = checks if with_tokens else [item and without_tokens(item) for item in checks]
     return {**fields, "usage": read_response({**fields, "output": checks}).usage}
 
 

@@ -131,8 +131,11 @@ class RunStore:
         """
         return map(read_rollout, self.rows(selection))
 
-    def groups(self, selection: Selection = SCORED) -> Iterator[list[Rollout]]:
+    def groups(self, selection: Selection = SCORED, *, expand: bool = True) -> Iterator[list[Rollout]]:
         """The rollouts of a selection task by task, each list in the order of its repeats.
+
+        Args:
+            expand: as of `read_rollout`.
 
         Raises:
             UsageError: there is no such run.
@@ -141,7 +144,8 @@ class RunStore:
         index = self._indexed()
         places = (place for place in index if self._takes(selection, place))
         for _, group in groupby(places, key=attrgetter("task")):
-            yield [read_rollout(self._rollouts.row(self._path(place), place)) for place in group]
+            rows = (self._rollouts.row(self._path(place), place) for place in group)
+            yield [read_rollout(row, expand=expand) for row in rows]
 
     def row(self, task: int, repeat: int = 0) -> KeyedLine:
         """The row of one rollout.

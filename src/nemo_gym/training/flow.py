@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from nemo_gym.training.collected import CollectedRollout
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import GymError, RolloutError, UsageError
 
 Task = TypeVar("Task")
 Collect = Callable[[Task], Awaitable[list[CollectedRollout]]]
 """Collects all repeats of a task, for instance `lambda task: rollouts.collect([task], repeats=8)`."""
 Filter = Callable[[Sequence[CollectedRollout]], str | None]
 """Why a group is left out, or None."""
+
+
+class GroupsFailed(GymError):
+    """As many groups in a row as run at the same time have failed, and a filter has left them out."""
 
 
 Observed = TypeVar("Observed", contravariant=True)
@@ -104,6 +108,7 @@ class GroupFlow(Generic[Task]):
         self._ready: list[Group[Task]] = []
         self._step = 0
         self._started = 0
+        self._failed_in_a_row = 0
         self.counts: Counter[str] = Counter()
         """Groups that were `delivered`, and those that were left out by the reason, collected again
         (`stale`), `cancelled`, or ended by an error of `collect` (`failed`)."""
@@ -114,6 +119,7 @@ class GroupFlow(Generic[Task]):
         """The next `count` groups, the oldest first; fewer when the tasks end.
 
         Raises:
+            GroupsFailed: as many groups as `in_flight` have failed in a row, and a filter leaves them out.
             BaseException: the first error of `collect`.
         """
         self._step += 1
@@ -208,8 +214,21 @@ class GroupFlow(Generic[Task]):
             self._observer.observe(group.task, group.rollouts)
         if (reason := next(filter(None, (one(group.rollouts) for one in self._filters)), None)) is not None:
             self.counts[reason] += 1
+            self._note_failures([rollout.failure for rollout in group.rollouts])
             return
+        self._failed_in_a_row = 0
         self._add_ready(group)
+
+    def _note_failures(self, failures: Sequence[RolloutError | None]) -> None:
+        """Count groups that have failed as a whole, which would otherwise be replaced without end."""
+        last = next(iter(failures), None)
+        if last is None or not all(failures):
+            self._failed_in_a_row = 0
+            return
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= self._in_flight:
+            count, self._failed_in_a_row = self._failed_in_a_row, 0
+            raise GroupsFailed(f"{count} groups in a row have failed, the last one with: {last}") from last
 
     def _add_ready(self, group: Group[Task]) -> None:
         """Let a group wait for a step, unless it is stale."""

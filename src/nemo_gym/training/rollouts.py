@@ -31,6 +31,7 @@ from nemo_gym.training.trainers.trl_environments import TrlEnvironments
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.json_values import content_text, objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
@@ -156,8 +157,7 @@ class Rollouts:
         for task in self.own_tasks(split, n):
             number = len(self._tasks)
             self._tasks.append(task)
-            params = cast("RequestParams", task[keys.PARAMS])
-            first, *rest = chat_request(params)["messages"] or [{"role": "user", "content": ""}]
+            first, *rest = _messages(task)
             rows.append({"prompt": [{**first, ROW_ID: number}, *rest], ROW_ID: number})
         return rows
 
@@ -330,7 +330,7 @@ class Rollouts:
         """The task of a row id, of a row of `dataset`, or `one` itself.
 
         Raises:
-            UsageError: there is no such row.
+            UsageError: there is no such row, or it is of another data set.
         """
         number = one.get(ROW_ID) if isinstance(one, Mapping) else one
         if not isinstance(number, int):
@@ -339,7 +339,13 @@ class Rollouts:
             raise UsageError(f"expected a row id, a row or a Task, got {one!r:.80}")
         if not 0 <= number < len(self._tasks):
             raise UsageError(f"there is no row {number}: dataset() has given {len(self._tasks)} rows")
-        return self._tasks[number]
+        task = self._tasks[number]
+        prompt = one.get("prompt") if isinstance(one, Mapping) else None
+        if isinstance(prompt, list) and _texts(prompt) != _texts(_messages(task)):
+            raise UsageError(
+                f"row {number} has another prompt than here: it is of another data set, or was changed"
+            )
+        return task
 
     def _submit(self, tasks: Iterable[TaskLike], repeats: int) -> list[asyncio.Future[CollectedRollout]]:
         opened = self._opened()
@@ -386,6 +392,15 @@ class Rollouts:
         if self._open is None:
             raise UsageError("Rollouts: use it inside of `with` or `async with`")
         return self._open
+
+
+def _messages(task: Row) -> list[dict[str, Any]]:
+    messages = chat_request(cast("RequestParams", task[keys.PARAMS]))["messages"]
+    return messages or [{"role": "user", "content": ""}]
+
+
+def _texts(messages: object) -> list[str]:
+    return [content_text(message.get("content")) for message in objects_of(messages)]
 
 
 def _check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:

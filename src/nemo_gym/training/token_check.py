@@ -14,6 +14,7 @@ import msgspec
 
 from nemo_gym.wire.item_text import from_model
 from nemo_gym.wire.items import TOKEN_FIELDS, Item, Message, message_text
+from nemo_gym.wire.token_packing import ADDED
 from nemo_gym.wire.token_spans import Span, TokenFault, read_span
 
 Decode = Callable[[Sequence[int]], str]
@@ -79,7 +80,7 @@ def check_tokens(items: Sequence[Item], decode: Decode | None = None) -> list[Fi
     if not any(_has_tokens(item) for item in items):
         return []
     findings: list[Finding] = []
-    seen: list[int] = []
+    seen: list[int] | None = None
     for place, item in enumerate(items):
         if _has_tokens(item) and not from_model(item):
             findings.append(Finding(item=place, cause="foreign_tokens"))
@@ -93,13 +94,20 @@ def check_tokens(items: Sequence[Item], decode: Decode | None = None) -> list[Fi
                 findings.append(Finding(item=place, cause="call_without_tokens"))
             continue
         prompt = span.prompt_token_ids
-        if prompt is None:
-            prompt = [*seen, *(span.added_prompt_token_ids or ())]
-        if seen and prompt[: len(seen)] != seen:
-            findings.append(_break(place, seen, prompt, decode))
+        if prompt is not None:
+            if seen and prompt[: len(seen)] != seen:
+                findings.append(_break(place, seen, prompt, decode))
+            seen = prompt
+        elif seen is None:
+            return [
+                *findings,
+                Finding(item=place, cause="bad_tokens", detail=f"{ADDED} without tokens before"),
+            ]
+        else:
+            seen.extend(span.added_prompt_token_ids or ())
         if decode is not None and (finding := _edited(place, items, span, decode)):
             findings.append(finding)
-        seen = [*prompt, *span.generation_token_ids]
+        seen.extend(span.generation_token_ids)
     return findings
 
 

@@ -55,7 +55,7 @@ def check_run(run: Path, decode: Decode | None = None, *, most: int = 20) -> Tok
     report, causes = TokenReport(), Counter[Cause]()
     for row in RunStore(run).rows(EVERY):
         report.rollouts += 1
-        rollout = read_rollout(row)
+        rollout = read_rollout(row, expand=False)
         every = [cast("Sequence[Item]", items) for items, _ in branches(rollout)]
         report.with_tokens += any(map(has_tokens, every))
         found = [

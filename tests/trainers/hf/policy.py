@@ -15,6 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from nemo_gym.models.policies import Sampled, Sampling
 from nemo_gym.models.policies.hf import HFPolicy
+from nemo_gym.models.policies.hf_rows import Row
 from nemo_gym.models.registry import build_model
 from nemo_gym.wire.errors import UsageError
 
@@ -180,6 +181,19 @@ async def test_a_failed_batch_fails_its_requests_and_no_later_one() -> None:
         await engine.sample([64], Sampling(max_tokens=2))
 
     assert len((await engine.sample([5], Sampling(temperature=0, max_tokens=1))).ids) == 1
+
+
+def test_an_answer_that_ends_beside_a_prompt_that_fails_is_given() -> None:
+    engine = policy()
+    errors: list[Any] = []
+    ending = Row([5], Sampling(max_tokens=2), errors.append)
+    engine._rows._end_ids = frozenset()
+    with torch.no_grad():
+        assert engine._rows.join([ending], 0) == []
+
+    assert engine._advance([Row([64], Sampling(max_tokens=2), errors.append)]) == [ending]
+    assert [type(error) for error in errors] == [IndexError]
+    assert len(ending.ids) == 2
 
 
 def test_a_model_of_another_layout_gets_its_rows_one_batch_after_the_other() -> None:

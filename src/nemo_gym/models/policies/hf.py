@@ -69,7 +69,7 @@ class HFPolicy(Policy):
             model: Any = library.AutoModelForCausalLM.from_pretrained(folder, **options)
         except (OSError, ValueError, ImportError) as error:
             raise UsageError(
-                f"{path}: not a model that transformers can load: {_first_line(error)}"
+                f"{path}: not a model that transformers can load: {_one_line(error)}"
             ) from None
         if source:
             _forget_quantisation(model)
@@ -174,14 +174,17 @@ class HFPolicy(Policy):
     def _advance(self, arrivals: list[Row]) -> list[Row]:
         """One more token for every row; the rows that have ended."""
         torch: Any = import_module("torch")
+        ended: list[Row] = []
         try:
             with torch.no_grad():
-                ended = self._rows.step(self.version) if self._rows else []
-                return ended + (self._rows.join(arrivals, self.version) if arrivals else [])
+                if self._rows:
+                    ended += self._rows.step(self.version)
+                if arrivals:
+                    ended += self._rows.join(arrivals, self.version)
         except Exception as error:  # the requests in flight fail, and the next ones may work
             for row in {id(row): row for row in [*self._rows.clear(), *arrivals]}.values():
                 row.deliver(error)
-            return []
+        return ended
 
 
 class HFModel(PolicyModel):
@@ -224,5 +227,5 @@ def _forget_quantisation(model: Any) -> None:
             delattr(model.config, name)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or repr(error)

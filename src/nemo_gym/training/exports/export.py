@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.store import RunStore, Selection
+from nemo_gym.runs.store import EVERY, RunStore
 from nemo_gym.training.exports import atif
 from nemo_gym.training.exports.formats import FORMATS, FormatOptions, Formatter
 from nemo_gym.training.exports.parquet import column_values, write_parquet
@@ -72,13 +73,16 @@ def export(
     if validation and format in ("parquet", "atif"):
         raise UsageError(f"validation: {format} has one file or folder; export twice from two runs instead")
     choice = choice or Choice()
+    settings = msgspec.structs.replace(options or FormatOptions(), run=run.stem)
+    for name, value in {**msgspec.structs.asdict(choice), **msgspec.structs.asdict(settings)}.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{name}: expected a number, got {value}")
     if format == "grpo":  # advantages need every rollout of a group
         choice = msgspec.structs.replace(choice, duplicates=True)
     selector = Selector(choice)
-    settings = msgspec.structs.replace(options or FormatOptions(), run=run.stem)
     is_folder = format == "atif" or bool(validation)
     path = target or _default_path(run, format, is_folder=is_folder)
-    groups = selector.groups(RunStore(run).groups(Selection(failed=True)))
+    groups = selector.groups(RunStore(run).groups(EVERY, expand=False))
     _check_target(path, run, is_folder=is_folder)
     left_out: Counter[str] = Counter()
     with _replacing(path) as unfinished:
@@ -204,6 +208,8 @@ def _check_target(path: Path, run: Path, *, is_folder: bool) -> None:
     """
     if path.resolve() in {own.resolve() for own in RunPaths.of(run).existing()}:
         raise UsageError(f"{path} is a file of the run itself: choose another --output")
+    if path.suffix == ".jsonl" and RunPaths.of(path).manifest.exists():
+        raise UsageError(f"{path} has the rollouts of another run: choose another --output")
     if not path.exists():
         return
     if path.is_dir():
