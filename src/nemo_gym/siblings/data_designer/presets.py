@@ -10,6 +10,7 @@ from typing import Any, Final
 from nemo_gym.siblings.data_designer.config import load_config, write_yaml
 from nemo_gym.siblings.data_designer.mapping import Mapping, load_mapping
 from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.json_values import object_of
 
 FOLDER: Final = Path(__file__).parent / "presets"
 PROVIDER: Final = "gym"
@@ -71,7 +72,7 @@ def use_model(config: dict[str, Any], *, model_url: str = "", model: str = "") -
     for one in models:
         if model_url:
             one["provider"] = PROVIDER
-            (one.get("inference_parameters") or {}).pop("extra_body", None)
+            object_of(one.get("inference_parameters")).pop("extra_body", None)
         if model:
             one["model"] = model
 
