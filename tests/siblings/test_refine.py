@@ -347,6 +347,14 @@ def test_sampler_values_are_found_wherever_a_row_keeps_them(tmp_path, place):
     assert evidence.tasks[0].values == {"topic": "easy"}
 
 
+def test_a_field_of_the_verifier_does_not_hide_the_sampled_value(tmp_path):
+    rows = [{**row, "reason": "not_solved"} for row in task_rows(0, ["no", "no"], reason="refund")]
+
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["reason"])
+
+    assert evidence.tasks[0].values == {"reason": "refund"}
+
+
 def test_rows_without_any_sampler_column_are_an_error_that_says_what_to_do(tmp_path):
     run = write_run(tmp_path / "run.jsonl", task_rows(0, ["right"]))
 
