@@ -384,6 +384,7 @@ def test_an_unknown_column_for_the_example_is_an_error(run):
         ({"params": {"values": ["easy", "hard"], "weights": [0, 0]}}, "not all of them 0"),
         ({"params": {"values": ["easy"]}, "conditional_params": {"a == 1": {}}}, "`conditional_params[...]`"),
         ({"sampler_type": "subcategory", "params": {"values": {"a": ["easy"]}}}, "required field `category`"),
+        ({"params": {"values": ["easy"]}, "convert_to": "int"}, "column topic: convert_to: "),
     ],
 )
 def test_a_configuration_with_a_mistake_is_refused_in_one_line(run, tmp_path, column, problem):
