@@ -41,6 +41,17 @@ def asks(text: str, **columns: Any) -> dict[str, Any]:
     return {"responses_create_params": {"input": text}, **columns}
 
 
+def chain_of_changes() -> list[dict[str, Any]]:
+    """Rows of 60 words, each with another word in one place than the row before."""
+    rng = random.Random(3)
+    text = [f"word{rng.randrange(5000)}" for _ in range(60)]
+    rows: list[dict[str, Any]] = []
+    for place in range(300):
+        rows.append(asks(" ".join(text), id=place))
+        text[place % 60] = f"word{rng.randrange(5000)}"
+    return rows
+
+
 def words(seed: int, count: int) -> list[str]:
     return random.Random(seed).choices(WORDS, k=count)
 
@@ -157,6 +168,16 @@ class TestDuplicates:
         assert (report.near_text, report.removed) == (1, {"near_duplicate": 1})
         kept, _ = curated(tmp_path, rows, CurateSettings(by_text=True))
         assert kept == rows[:1]
+
+    def test_rows_a_little_less_similar_are_not_counted_where_nothing_else_differs(
+        self, tmp_path: Path
+    ) -> None:
+        rows = chain_of_changes()
+        kept, report = curated(tmp_path, rows, CurateSettings())
+        again, second = curated(tmp_path, kept, CurateSettings())
+        assert report.near_text == second.near_text == 0
+        assert again == kept
+        assert 1 < len(kept) < len(rows) / 2
 
     @pytest.mark.parametrize("name", ["blackjack", "countdown", "multi_agent", "sql", "tetris"])
     def test_the_tasks_of_an_environment_stay(self, tmp_path: Path, name: str) -> None:

@@ -163,6 +163,23 @@ def test_an_environment_of_steps_has_no_verdict_on_one_answer() -> None:
     assert verdict["reason"] == "one answer to an environment with reset and step can't be verified"
 
 
+def test_an_environment_that_compares_answers_has_no_verdict_on_one() -> None:
+    class Best(Environment):
+        """Give the longest answer."""
+
+        def cohort_size(self, task: Any) -> int:
+            return 2
+
+        async def verify(self, task: Any, response: Response, session: Session) -> float:
+            raise AssertionError("it would wait for the second answer")
+
+    with TestClient(environment_app(LocalEnvironment(Best()), "b", AppOptions())) as caller:
+        (verdict,) = verdicts(caller, {"answer": "long"})
+
+    assert verdict["is_valid"] is None
+    assert "compares several answers" in verdict["reason"]
+
+
 def test_a_body_without_rows_is_refused(caller: TestClient) -> None:
     assert caller.post(PATH, json={"data": "x"}).status_code == 422
     assert caller.post(PATH, json={"data": [1]}).status_code == 422

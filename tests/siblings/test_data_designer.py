@@ -221,6 +221,21 @@ def test_records_that_are_no_task_are_named_and_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_wrong_path_in_a_column_is_named_with_the_nearest_one(tmp_path: Path) -> None:
+    records = [{"problem": {"question": "1 + 1?", "answer": 2}}, {"problem": {}}, {"problem": "text"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+
+    report = import_tasks(
+        tmp_path / "a.jsonl", tmp_path / "out.jsonl", read_mapping({"input": "problem.qestion"}, "mapping")
+    )
+
+    assert [one.reason for one in report.left_out] == [
+        "problem.qestion has no 'qestion'. Did you mean 'question'?",
+        "problem.qestion has no 'qestion'",
+        "problem.qestion has no 'qestion'",
+    ]
+
+
 def test_a_failed_verdict_is_the_reason_to_leave_a_record_out(tmp_path: Path) -> None:
     record = {**RECORD, "check": None, "check__error": "the judge is asleep"}
     mapping = read_mapping({**MATH, "require": {"check.is_valid": True}}, "mapping")

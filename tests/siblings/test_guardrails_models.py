@@ -340,6 +340,17 @@ class TestProxy:
         assert [check["stage"] for check in rail_checks(answers[0].output)] == ["input", "output"]
         assert answers[0].usage is None
 
+    async def test_an_unknown_configuration_is_named_before_the_run(self) -> None:
+        async with guardrails() as (url, _):
+            for config_id in ("", CONFIG):
+                async with endpoint_model(
+                    "guardrails", [url], "m", settings={"config_id": config_id}
+                ) as model:
+                    await model.check()
+            async with endpoint_model("guardrails", [url], "m", settings={"config_id": "our"}) as model:
+                with pytest.raises(UsageError, match=r"no configuration 'our'\. Did you mean 'ours'"):
+                    await model.check()
+
     def test_it_is_refused_where_token_ids_are_required(self) -> None:
         with pytest.raises(UsageError, match="returns no token ids: for training use the model's own type"):
             endpoint_model(

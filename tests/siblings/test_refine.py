@@ -347,6 +347,14 @@ def test_sampler_values_are_found_wherever_a_row_keeps_them(tmp_path, place):
     assert evidence.tasks[0].values == {"topic": "easy"}
 
 
+def test_a_field_of_the_verifier_does_not_hide_the_sampled_value(tmp_path):
+    rows = [{**row, "reason": "not_solved"} for row in task_rows(0, ["no", "no"], reason="refund")]
+
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["reason"])
+
+    assert evidence.tasks[0].values == {"reason": "refund"}
+
+
 def test_rows_without_any_sampler_column_are_an_error_that_says_what_to_do(tmp_path):
     run = write_run(tmp_path / "run.jsonl", task_rows(0, ["right"]))
 
@@ -376,6 +384,7 @@ def test_an_unknown_column_for_the_example_is_an_error(run):
         ({"params": {"values": ["easy", "hard"], "weights": [0, 0]}}, "not all of them 0"),
         ({"params": {"values": ["easy"]}, "conditional_params": {"a == 1": {}}}, "`conditional_params[...]`"),
         ({"sampler_type": "subcategory", "params": {"values": {"a": ["easy"]}}}, "required field `category`"),
+        ({"params": {"values": ["easy"]}, "convert_to": "int"}, "column topic: convert_to: "),
     ],
 )
 def test_a_configuration_with_a_mistake_is_refused_in_one_line(run, tmp_path, column, problem):

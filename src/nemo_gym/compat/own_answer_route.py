@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -56,7 +56,7 @@ def _columns(app: FastAPI) -> dict[str, TypeAdapter[Any]]:
         if route.path in ("/seed_session", "/verify") and route.body_field is not None
     ]
     return {
-        name: TypeAdapter(field.annotation)
+        name: TypeAdapter(cast("Any", field.annotation))
         for kind in kinds
         if isinstance(kind, type) and issubclass(kind, BaseModel)
         for name, field in kind.model_fields.items()

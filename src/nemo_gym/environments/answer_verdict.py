@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.wire.chat import params_from_chat
 from nemo_gym.wire.errors import RolloutError, UsageError
 from nemo_gym.wire.items import Item, assistant, check_items
@@ -41,6 +41,8 @@ async def answer_verdict(link: EnvironmentLink, row: Row, answer: object) -> Ver
             raise UsageError("one answer to an environment with reset and step can't be verified")
         response = response_of(answer)
         async with link.session(row) as session:
+            if isinstance(link, LocalEnvironment) and link.environment.cohort_size(session.task) > 1:
+                raise UsageError("the environment compares several answers to a task: one can't be verified")
             reward = await link.verify(session, response)
             return _verdict(reward, solved_at=session.scale.solved_at)
     except (RolloutError, UsageError) as error:

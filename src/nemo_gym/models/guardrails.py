@@ -82,15 +82,7 @@ class GuardedModel(WrappedModel):
 
     async def check(self) -> None:
         await super().check()
-        try:
-            reply = await self._endpoint.get("/rails/configs")
-        except GymError as error:
-            raise GymError(f"guardrails: {error}") from None
-        names = _config_names(reply.content) if reply.status == 200 else []
-        if names and self._settings.config_id not in names:
-            hint = did_you_mean(self._settings.config_id, names)
-            url, name = self._endpoint.url, self._settings.config_id
-            raise UsageError(f"guardrails at {url}: there is no configuration {name!r}.{hint}")
+        await check_config(self._endpoint, self._settings.config_id)
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()
@@ -150,6 +142,23 @@ class GuardedModel(WrappedModel):
         response = Response.of([assistant(verdict.content)], model=self.name, incomplete="content_filter")
         put_checks(response, checks)
         return response
+
+
+async def check_config(endpoint: Endpoint, name: str) -> None:
+    """Check that a guardrails server has a configuration, if it lists them.
+
+    Raises:
+        UsageError: it has not; with the nearest name.
+        GymError: it does not answer.
+    """
+    try:
+        reply = await endpoint.get("/rails/configs")
+    except GymError as error:
+        raise GymError(f"guardrails: {error}") from None
+    names = _config_names(reply.content) if reply.status == 200 else []
+    if names and name not in names:
+        hint = did_you_mean(name, names)
+        raise UsageError(f"guardrails at {endpoint.url}: there is no configuration {name!r}.{hint}")
 
 
 class _Verdict(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 
 from nemo_gym.models.chat import ChatModel, ChatSettings
+from nemo_gym.models.guardrails import check_config
 from nemo_gym.models.remote import EndpointSettings
 from nemo_gym.wire.chat import chat_response
 from nemo_gym.wire.errors import ModelRejected
@@ -46,6 +47,11 @@ class GuardrailsProxyModel(ChatModel):
 
     Settings: ClassVar[type[EndpointSettings]] = GuardrailsProxySettings
     hides_tokens = NO_TOKENS
+
+    async def check(self) -> None:
+        await super().check()
+        if self.settings.config_id:
+            await check_config(self.endpoint, self.settings.config_id)
 
     def _request(self, params: RequestParams, field: Any = None) -> bytes:
         if params.get("top_logprobs") is not None or params.get("include"):

@@ -145,7 +145,7 @@ class Duplicates:
         self._offsets: dict[int, int] = {}
         self._near = None if settings.near is None else NearDuplicates(settings.near, self._shingles_at)
         self._alike = None if settings.near is None else NearDuplicates(settings.near, most=1, bands=8)
-        """Rows whose other columns may differ, only to count them."""
+        """Rows whose other columns may differ, only to count them. Their number is one for those columns."""
         self._templates = _templates(source, settings.fields) if self._near else {}
         self._file = open_regular(source)
         self.same_text = 0
@@ -190,8 +190,10 @@ class Duplicates:
             self._offsets[line.number] = line.offset
             self._near.add(line.number, minima, group)
             if self._alike and not self._settings.by_text:
-                self.near_text += self._alike.find(minima, line.text.frame, own) is not None
-                self._alike.add(line.number, minima, line.text.frame)
+                mark = int.from_bytes(rest[:8])
+                neighbour = self._alike.find(minima, line.text.frame, own)
+                self.near_text += neighbour is not None and neighbour.number != mark
+                self._alike.add(mark, minima, line.text.frame)
         self._first[key] = (line.number, rest)
         return None
 

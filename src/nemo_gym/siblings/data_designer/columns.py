@@ -12,6 +12,7 @@ from nemo_gym.environments.answer_verdict import answer_items, response_of
 from nemo_gym.environments.tool import is_tool_error
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.items import FunctionCall, Item
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.jsonl import encode
 
 Form = Literal["as_is", "text", "json", "json_text", "calls", "answer"]
@@ -148,4 +149,5 @@ def _inside(value: Any, part: str, path: str) -> Any:
         return cast("dict[str, Any]", value)[part]
     if isinstance(value, list) and part.isdecimal() and int(part) < len(cast("list[Any]", value)):
         return cast("list[Any]", value)[int(part)]
-    raise Unmappable(f"{path} has no {part!r}")
+    hint = did_you_mean(part, object_of(value))
+    raise Unmappable(f"{path} has no {part!r}{hint and '.'}{hint.removesuffix('.')}")

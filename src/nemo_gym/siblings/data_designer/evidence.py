@@ -14,6 +14,7 @@ from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import message_text
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
 
@@ -22,7 +23,7 @@ Value: TypeAlias = str | int | float | bool
 
 _ANSWER_KEYS: Final = ("extracted_answer", "extracted_model_code", "predicted_answer")
 _EXPECTED_KEYS: Final = ("expected_answer", "expected", "answer", "ground_truth")
-_METADATA: Final = ("data_designer", "columns", "metadata", keys.VERIFIER_METADATA)
+_METADATA: Final = ("metadata", keys.VERIFIER_METADATA)
 """Objects of a row in which columns of the data set are looked for."""
 _MOST_TEXT: Final = 2000
 
@@ -181,8 +182,8 @@ def read_evidence(
 ) -> Evidence:
     """What the rollouts of a run showed.
 
-    A column's value is looked for at the top of a row, then in `data_designer.columns`, `metadata` and
-    `verifier_metadata`.
+    A column's value is looked for in `data_designer.columns`, then at the top of a row, where the verifier
+    may have a field with the same name, and then in `metadata` and `verifier_metadata`.
 
     Args:
         run: the rollouts file.
@@ -319,15 +320,11 @@ class _Reader:
 
 def column_value(row: Row, column: str) -> Value | None:
     """The value of a column of the data set in a task row; None where there is none."""
-    value = row.get(column)
-    if isinstance(value, str | int | float | bool):
-        return value
-    for name in _METADATA:
-        inner = row.get(name)
-        if isinstance(inner, dict):
-            found = column_value(cast("Row", inner), column)
-            if found is not None:
-                return found
+    places = (object_of(object_of(row.get("data_designer")).get("columns")), row)
+    for place in (*places, *(object_of(row.get(name)) for name in _METADATA)):
+        value = place.get(column)
+        if isinstance(value, str | int | float | bool):
+            return value
     return None
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from nemo_gym.siblings.data_designer.config import check_shape
 from nemo_gym.siblings.data_designer.evidence import TaskResult, Value, has_value, text_of
+from nemo_gym.wire.errors import UsageError
 
 Column: TypeAlias = dict[str, Any]
 Condition: TypeAlias = Callable[[TaskResult], bool]
@@ -53,7 +54,12 @@ def check_samplers(config: dict[str, Any], where: str) -> None:
     """
     for column in samplers(config):
         if is_categorical(column):
-            check_shape(column, _SHAPES[column["sampler_type"]], f"{where}: column {column['name']}")
+            name = f"{where}: column {column['name']}"
+            check_shape(column, _SHAPES[column["sampler_type"]], name)
+            try:
+                drawn_values(column)
+            except ValueError as error:
+                raise UsageError(f"{name}: convert_to: {error}") from None
 
 
 def samplers(config: dict[str, Any]) -> list[Column]:
