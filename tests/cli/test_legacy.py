@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from nemo_gym.cli.legacy import OTHER, SAME
-from nemo_gym.cli.main import app
+from nemo_gym.cli.main import command_line
 
 PROGRAM = "import sys; sys.argv[0] = {!r}; from nemo_gym.cli.legacy import main; main()"
 
@@ -23,7 +22,7 @@ def called(name: str, *words: str, cwd: Path | None = None) -> subprocess.Comple
 def test_every_name_of_the_original_is_known_and_its_replacement_exists() -> None:
     assert len(SAME) + len(OTHER) == 26
     for path in SAME.values():
-        group = get_command(app)
+        group = command_line()
         for word in path:
             if not word.startswith("-"):
                 group = group.commands[word]  # type: ignore[attr-defined]

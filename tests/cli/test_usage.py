@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 from conftest import ECHO, write_echo_tasks
 from typer.testing import CliRunner
 
-from nemo_gym.cli.main import app
+from nemo_gym.cli.main import app, command_line
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -365,7 +364,7 @@ def test_no_help_page_cuts_a_word_at_80_columns() -> None:
             if not inner.hidden:
                 yield from paths(inner, (*path, name))
 
-    for path in paths(typer.main.get_command(app)):
+    for path in paths(command_line()):
         screen = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"}).output
         assert "Usage:" in screen
         assert "…" not in screen, path

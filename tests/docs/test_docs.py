@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 import nemo_gym
 from nemo_gym.agents.registry import AGENTS
 from nemo_gym.agents.registry import ALIASES as AGENT_ALIASES
-from nemo_gym.cli.main import app
+from nemo_gym.cli.main import command_line
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.conformance.judging import CHECKS
 from nemo_gym.environments.discovery import find_environment, list_environments
@@ -283,7 +282,7 @@ def check_command(line: str) -> None:
 
 def find_command(words: list[str]) -> tuple[Any, list[str]]:
     """The command that the words name, and the words left over."""
-    command: Any = typer.main.get_command(app)
+    command = command_line()
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         assert words[0] in command.commands, f"there is no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]

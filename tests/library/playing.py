@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
 
 from nemo_gym.environments.base import Environment, Golden
 from nemo_gym.environments.link import LocalEnvironment
@@ -14,27 +14,41 @@ from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 from nemo_gym.wire.task import Row
 
+T = TypeVar("T")
+
+
+def run_and_close(link: LocalEnvironment, work: Coroutine[Any, Any, T]) -> T:
+    """What comes of `work`, in an event loop of its own. The warm sandboxes are closed before the loop is."""
+
+    async def run() -> T:
+        try:
+            return await work
+        finally:
+            await link.environment.resources.sandboxes.aclose()
+
+    return asyncio.run(run())
+
 
 def play_oracle(where: Environment | LocalEnvironment, row: Row, *, max_turns: int = 20) -> Reward:
     """The reward of a rollout in which the environment's own oracle answers, one turn at a time."""
     link = _link(where)
-    return asyncio.run(_closing(link, _play_oracle(link, row, max_turns)))
+    return run_and_close(link, oracle_reward(link, row, max_turns))
 
 
 def play(where: Environment | LocalEnvironment, row: Row, output: str | list[Item]) -> Reward:
     """The reward of a trajectory whose tool calls are carried out in order."""
     link = _link(where)
-    return asyncio.run(_closing(link, _play(link, row, output)))
+    return run_and_close(link, reward_of(link, row, output))
 
 
-def play_golden(where: Environment | LocalEnvironment, golden: Golden) -> Reward:
+def play_golden(environment: Environment, golden: Golden) -> Reward:
     """The reward of a known case."""
-    return play(where, golden.task, cast("str | list[Item]", golden.output))
+    return play(environment, golden.task, cast("str | list[Item]", golden.output))
 
 
-def expected_reward(where: Environment | LocalEnvironment, golden: Golden) -> float | None:
+def expected_reward(environment: Environment, golden: Golden) -> float | None:
     """What a known case must earn."""
-    low, high = _link(where).environment.reward_range
+    low, high = environment.reward_range
     if golden.kind == "partial_reward":
         return golden.expected_reward
     return high if golden.kind == "full_reward" else low
@@ -50,25 +64,17 @@ async def carry_out(link: LocalEnvironment, session: Session, items: list[Item])
     return done
 
 
-async def _closing(link: LocalEnvironment, playing: Awaitable[Reward]) -> Reward:
-    """Close the warm sandboxes before the event loop ends."""
-    try:
-        return await playing
-    finally:
-        await link.environment.resources.sandboxes.aclose()
-
-
 def _link(where: Environment | LocalEnvironment) -> LocalEnvironment:
     return where if isinstance(where, LocalEnvironment) else LocalEnvironment(where)
 
 
-async def _play(link: LocalEnvironment, row: Row, output: str | list[Item]) -> Reward:
+async def reward_of(link: LocalEnvironment, row: Row, output: str | list[Item]) -> Reward:
     async with link.session(row) as session:
         items = [assistant(output)] if isinstance(output, str) else output
         return await link.verify(session, Response.of(await carry_out(link, session, items)))
 
 
-async def _play_oracle(link: LocalEnvironment, row: Row, max_turns: int) -> Reward:
+async def oracle_reward(link: LocalEnvironment, row: Row, max_turns: int = 20) -> Reward:
     async with link.session(row) as session:
         trajectory: list[Item] = []
         for _ in range(max_turns):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any, cast
 
 import pytest
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.wire.task import Row, task_to_row
-from tests.library.playing import expected_reward, play, play_golden, play_oracle
+from tests.library.playing import expected_reward, oracle_reward, reward_of, run_and_close
 
 SPLITS = ("train", "validation", "test", "example")
 
@@ -20,31 +21,46 @@ def rows(environment: Environment, split: str = "test", n: int | None = 40) -> l
 
 def check_oracle_and_null(environment: Environment, n: int = 24, *, lowest: float = 0.0) -> None:
     """The oracle earns the highest reward on every task, an empty, evasive or copied answer the lowest."""
+
+    async def play(link: LocalEnvironment) -> None:
+        for row in rows(environment, n=n):
+            assert (await oracle_reward(link, row)).value == environment.reward_range[1], row
+            for text in ("", "I don't know.", row["responses_create_params"]["input"][-1]["content"]):
+                assert (await reward_of(link, row, text)).value == lowest, row
+
     link = LocalEnvironment(environment)
-    for row in rows(environment, n=n):
-        assert play_oracle(link, row).value == environment.reward_range[1], row
-        for text in ("", "I don't know.", row["responses_create_params"]["input"][-1]["content"]):
-            assert play(link, row, text).value == lowest, row
+    run_and_close(link, play(link))
 
 
 def check_golden(environment: Environment) -> None:
-    link = LocalEnvironment(environment)
+    """Every known case earns what it says."""
     cases = list(environment.golden())
     assert len(cases) >= 8
-    for case in cases:
-        assert play_golden(link, case).value == pytest.approx(expected_reward(link, case)), case.name
+
+    async def play(link: LocalEnvironment) -> None:
+        for case in cases:
+            reward = await reward_of(link, case.task, cast("Any", case.output))
+            assert reward.value == pytest.approx(expected_reward(environment, case)), case.name
+
+    link = LocalEnvironment(environment)
+    run_and_close(link, play(link))
 
 
 def check_hacks(environment: Environment) -> None:
     """No known hack pays, and the honest answers beside them do."""
     low, high = environment.reward_range
-    link = LocalEnvironment(environment)
     hacks = recorded_hacks(environment)
     assert sum(hack["expected"] == "zero" for hack in hacks) >= 8
     assert any(hack["expected"] == "full" for hack in hacks)
-    for hack in hacks:
-        expected = {"zero": low, "full": high}.get(hack["expected"], hack["expected"])
-        assert play(link, hack["task"], hack["output"]).value == pytest.approx(expected), hack["name"]
+
+    async def play(link: LocalEnvironment) -> None:
+        for hack in hacks:
+            expected = {"zero": low, "full": high}.get(hack["expected"], hack["expected"])
+            reward = await reward_of(link, hack["task"], hack["output"])
+            assert reward.value == pytest.approx(expected), hack["name"]
+
+    link = LocalEnvironment(environment)
+    run_and_close(link, play(link))
 
 
 def recorded_hacks(environment: Environment) -> list[Row]:

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -117,6 +118,12 @@ def options(
         raise typer.Exit
 
 
+@cache
+def command_line() -> Any:
+    """The command line that typer makes of the functions above."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line. A mistake is one line on standard error and exit code 2; a failure is 1."""
     with safe_output():
@@ -127,7 +134,7 @@ def _run() -> None:
     words, verbose = take_flags(VERBOSE, sys.argv[1:])
     words, unsafe = take_flags([_ALLOW_UNSAFE], words)
     try:
-        command = typer.main.get_command(app)
+        command = command_line()
         if option := option_without_value(command, words):
             raise UsageError(f"Option {option!r} requires an argument: what follows it is another option")
         more = [*(["--verbose"] if verbose else []), *([_ALLOW_UNSAFE] if unsafe else [])]

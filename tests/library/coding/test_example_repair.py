@@ -34,6 +34,7 @@ async def opened(seconds: float = 60.0) -> AsyncGenerator[tuple[LocalEnvironment
     link = LocalEnvironment(environment)
     async with link.session(task_to_row(task)) as session:
         yield link, session, Path(session.state["workdir"])
+    await link.aclose()
 
 
 async def reward(link: LocalEnvironment, session: Session) -> float:

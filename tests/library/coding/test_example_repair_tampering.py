@@ -257,6 +257,7 @@ async def opened(seconds: float = 60.0) -> AsyncGenerator[tuple[LocalEnvironment
     task = next(task for task in Repair().tasks("train", 0, None) if task.task_id.startswith("inventory"))
     async with link.session(task_to_row(task)) as session:
         yield link, session, Path(session.state["workdir"])
+    await link.aclose()
 
 
 async def reward(link: LocalEnvironment, session: Session) -> float:

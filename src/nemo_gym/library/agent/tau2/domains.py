@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -47,8 +48,15 @@ def policy(domain: Domain) -> str:
 
 def tools(domain: Domain) -> list[dict[str, Any]]:
     """The tools as function tools of the Responses API."""
+    return json.loads(_tools_as_json(domain))
+
+
+@cache
+def _tools_as_json(domain: Domain) -> str:
     every: list[Any] = _example(domain).get_tools()
-    return [{"type": "function", "strict": False, **tool.openai_schema["function"]} for tool in every]
+    return json.dumps(
+        [{"type": "function", "strict": False, **tool.openai_schema["function"]} for tool in every]
+    )
 
 
 def _new_database(domain: Domain) -> Any:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 MOVES: Final = ("Left", "Right", "Down")
+_SHIFTS: Final = {"Left": (-1, 0), "Right": (1, 0), "Down": (0, 1)}
+"""The columns and rows by which each move shifts the piece."""
 Cell = tuple[int, int]
 """Column and row of a cell; row 0 is the top, and rows above it are negative."""
 
@@ -30,6 +32,9 @@ class Piece:
     def places(self) -> list[Cell]:
         return [(self.x + dx, self.y + dy) for dx, dy in self.cells]
 
+    def shifted(self, dx: int, dy: int) -> Piece:
+        return Piece(self.cells, self.x + dx, self.y + dy)
+
 
 @dataclass(frozen=True)
 class Board:
@@ -50,17 +55,15 @@ class Board:
 
     def after(self, move: str) -> Board:
         """The board after a move. A piece that can't fall on is set, and the next one comes."""
-        dx, dy = {"Left": (-1, 0), "Right": (1, 0), "Down": (0, 1)}[move]
-        piece = replace(self.piece, x=self.piece.x + dx, y=self.piece.y + dy)
+        piece = self.piece.shifted(*_SHIFTS[move])
         board = self if self._blocks(piece) else replace(self, piece=piece)
-        below = replace(board.piece, y=board.piece.y + 1)
-        return board._settled() if board._blocks(below) else board
+        return board._settled() if board._blocks(board.piece.shifted(0, 1)) else board
 
     def _blocks(self, piece: Piece) -> bool:
-        return any(
-            y >= 0 and (not 0 <= x < self.width or y >= self.height or (x, y) in self.full)
-            for x, y in piece.places()
-        )
+        for x, y in piece.places():
+            if y >= 0 and (not 0 <= x < self.width or y >= self.height or (x, y) in self.full):
+                return True
+        return False
 
     def _settled(self) -> Board:
         full = self.full | {(x, y) for x, y in self.piece.places() if y >= 0}
