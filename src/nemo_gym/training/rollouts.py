@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -28,8 +29,8 @@ from nemo_gym.training.trainers import trl
 from nemo_gym.training.trainers.trl_environments import TrlEnvironments
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
-from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.params import FIELDS, RequestParams
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
@@ -75,6 +76,11 @@ class Rollouts:
     ) -> None:
         if (policy is None) == (model is None):
             raise UsageError("Rollouts: give a policy, or a model")
+        if policy is not None and not isinstance(policy, Policy):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(
+                f"Rollouts: policy: expected an object of a subclass of Policy, got {policy!r:.80}"
+            )
+        _check_options(options)
         self.policy = policy
         if policy is not None:
             model = PolicyModel(policy, max_tokens=max_tokens, template_arguments=template_arguments)
@@ -320,6 +326,18 @@ class Rollouts:
         if self._open is None:
             raise UsageError("Rollouts: use it inside of `with` or `async with`")
         return self._open
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = inspect.signature(open_collection).parameters.keys() - {"around_model"}
+    for name, value in options.items():
+        if name in FIELDS:
+            raise UsageError(f"Rollouts: {name} is a request parameter: sampling={{{name!r}: {value!r:.40}}}")
+        if name not in known:
+            arguments = inspect.signature(Rollouts).parameters.keys() - {"options"}
+            raise UsageError(
+                f"Rollouts: no argument {name!r}.{did_you_mean(name, known | arguments | FIELDS)}"
+            )
 
 
 def _unstamped(task: Task | Row) -> Task | Row:
