@@ -69,6 +69,8 @@ def folder(tmp_path: Path) -> Path:
             [*RUN, "--model-type", "chat"],
             r"model type 'chat' needs a URL and a name \(--model-url, --model\)",
         ),
+        ([*RUN, "--model-type", "replay"], r"'replay' needs the file of a recording \(--model\)"),
+        ([*RUN, "--model-type", "hf"], r"'hf' needs a folder of weights or a \.gguf file \(--model\)"),
         (
             [*RUN, "--model-url", "localhost:8000", "-m", "m"],
             r"model URL 'localhost:8000': expected .*http://",

@@ -76,6 +76,8 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
     Raises:
         UsageError: with the wrong field and, for an unknown one, the nearest name.
     """
+    if value is None:
+        raise UsageError(f'{where}: missing. It is the request to the model: {{"input": "What is 2 + 2?"}}')
     if not isinstance(value, dict):
         raise UsageError(f"{where}: expected an object, got {type(value).__name__}")
     fields = cast("dict[str, Any]", value)
