@@ -52,6 +52,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["run", "zzz", *NOBODY], r"no environment named 'zzz'\. `gym list environments` lists them all \("),
         (["run", "reasonin", *NOBODY], r"no environment named 'reasonin'\. Did you mean 'reasoning'\?"),
         (["run", "echo_emv.py", *NOBODY], r"echo_emv\.py: there is no such file"),
         (["run", f"{ECHO}:Ecko", *NOBODY], r"echo_env\.py has no 'Ecko'\. Did you mean 'Echo'\?"),
@@ -183,6 +184,16 @@ def test_an_input_without_tasks_is_refused(folder: Path, gym: Gym) -> None:
 
     assert "there are no tasks to run" in line
     assert disk(folder) == before
+
+
+def test_an_environment_without_tasks_names_its_split(folder: Path, gym: Gym) -> None:
+    source = "from nemo_gym import Environment\n\nclass Empty(Environment):\n"
+    methods = ("tasks(self, split, seed, n): return []", "verify(self, task, response, session): return 1.0")
+    (folder / "empty.py").write_text(source + "".join(f"    def {one}\n" for one in methods))
+
+    line = complaint(gym("run", "empty.py", *RANDOM, cwd=folder))
+
+    assert line == "there are no tasks to run: the split 'train' of the environment is empty"
 
 
 def test_an_occupied_output_is_left_alone(folder: Path, gym: Gym) -> None:
