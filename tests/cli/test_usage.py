@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,18 @@ def test_an_input_without_tasks_is_refused(folder: Path, gym: Gym) -> None:
 
     assert "there are no tasks to run" in line
     assert disk(folder) == before
+
+
+def test_a_reader_that_leaves_ends_the_summary_and_not_the_run(folder: Path) -> None:
+    write_echo_tasks(folder / "tasks.jsonl", 2)
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-m", "nemo_gym", *RUN, *RANDOM]
+    done = subprocess.run(argv, cwd=folder, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 2
 
 
 def test_an_environment_without_tasks_names_its_split(folder: Path, gym: Gym) -> None:

@@ -27,6 +27,10 @@ class Console(RichConsole):
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
+    def on_broken_pipe(self) -> None:
+        """Let the error of the write pass. By default it becomes a `SystemExit`, which ends an event loop."""
+        raise
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What the renderable looks like, as safe text. Secrets are masked before a line is broken, because
         a break in a secret would hide it."""
