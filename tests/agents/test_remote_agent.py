@@ -13,7 +13,8 @@ from nemo_gym.agents.remote_agent import RemoteAgent
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.no_model import NoModel
 from nemo_gym.wire.errors import GymError, RemoteAgentError, UsageError
-from nemo_gym.wire.rollout import Rollout, partial_of
+from nemo_gym.wire.rollout import Rollout, take_partial
+from nemo_gym.wire.task import Row
 
 
 class Counting(Environment):
@@ -36,9 +37,12 @@ async def agent(start_server: StartServer) -> AsyncIterator[RemoteAgent]:
     await agent.aclose()
 
 
+def task(text: str) -> Row:
+    return {"responses_create_params": {"input": [{"role": "user", "content": text}]}}
+
+
 async def run(agent: RemoteAgent, text: str) -> Rollout:
-    row = {"responses_create_params": {"input": [{"role": "user", "content": text}]}}
-    return await agent.run(row, LocalEnvironment(Counting()), NoModel())
+    return await agent.run(task(text), LocalEnvironment(Counting()), NoModel())
 
 
 async def test_open_calls_are_run_here_and_answered_ones_pass_through(agent: RemoteAgent) -> None:
@@ -96,7 +100,7 @@ async def test_a_rollout_that_takes_too_long_is_one_too(start_server: StartServe
         await run(agent, "trouble hang")
     await agent.aclose()
 
-    assert partial_of(caught.value) is not None
+    assert take_partial(caught.value, task("trouble hang")).response is not None
 
 
 def test_without_an_address_there_is_no_agent() -> None:

@@ -14,7 +14,7 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.no_model import NoModel
 from nemo_gym.wire.errors import GymError, RolloutError, ServerTimeout, ServerUnreachable, UsageError
-from nemo_gym.wire.rollout import Rollout, partial_of
+from nemo_gym.wire.rollout import Rollout, take_partial
 
 MESSAGE = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]}
 
@@ -94,7 +94,7 @@ async def test_a_failure_that_the_server_names_keeps_its_class_and_what_was_done
         await run(agent, row(result))
 
     assert (caught.value.failure_class, caught.value.terminal) == ("sandbox_error", True)
-    partial = partial_of(caught.value)
+    partial = take_partial(caught.value, row(result)).response
     assert partial is not None
     assert partial.output_text == "a"
 

@@ -14,6 +14,7 @@ from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.wire.errors import EnvironmentFault, ModelError, ModelTimeout, VerifierFault
 from nemo_gym.wire.items import assistant, user
 from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.rollout import take_partial
 from tests.support.virtual_time import run_virtual
 
 
@@ -159,10 +160,12 @@ async def test_what_was_done_before_a_failure_is_kept() -> None:
     with pytest.raises(ModelError) as of_model:
         await play(Canned(say("up"), ModelError("gone")))
 
-    assert of_step.value.partial is not None
-    assert of_step.value.partial.output == [assistant("up"), user("floor 1"), assistant("crash")]
-    assert of_model.value.partial is not None
-    assert of_model.value.partial.output == [assistant("up"), user("floor 1")]
+    by_step = take_partial(of_step.value, row("climb")).response
+    assert by_step is not None
+    assert by_step.output == [assistant("up"), user("floor 1"), assistant("crash")]
+    by_model = take_partial(of_model.value, row("climb")).response
+    assert by_model is not None
+    assert by_model.output == [assistant("up"), user("floor 1")]
 
 
 class Silent(Model):

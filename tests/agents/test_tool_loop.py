@@ -18,6 +18,7 @@ from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import EnvironmentFault, ModelError, ModelTimeout, RateLimited, VerifierFault
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.rollout import take_partial
 from tests.conftest import StartEndpoint
 from tests.support.virtual_time import run_virtual
 
@@ -291,7 +292,7 @@ def test_a_turn_past_its_time_is_a_model_timeout_with_what_was_done_so_far() -> 
     with pytest.raises(ModelTimeout, match="no answer within the turn's 60 seconds") as caught:
         run_virtual(play(Silent(), ToolLoop(turn_timeout=60)))
 
-    partial = caught.value.partial
+    partial = take_partial(caught.value, row()).response
     assert partial is not None
     assert outputs(partial.output) == [("call_0", "first")]
     assert partial.usage == usage(1, 2)
@@ -331,14 +332,16 @@ async def test_what_was_done_before_a_failure_is_kept() -> None:
     with pytest.raises(VerifierFault) as of_verifier:
         await ToolLoop().run(row(), link, Canned(say("verify breaks", usage=usage(3, 4))))
 
-    assert of_model.value.partial is not None
-    assert [item["type"] for item in of_model.value.partial.output] == [
+    by_model = take_partial(of_model.value, row()).response
+    assert by_model is not None
+    assert [item["type"] for item in by_model.output] == [
         "function_call",
         "function_call_output",
     ]
-    assert of_verifier.value.partial is not None
-    assert of_verifier.value.partial.final_text == "verify breaks"
-    assert of_verifier.value.partial.usage == usage(3, 4)
+    by_verifier = take_partial(of_verifier.value, row()).response
+    assert by_verifier is not None
+    assert by_verifier.final_text == "verify breaks"
+    assert by_verifier.usage == usage(3, 4)
     assert link.open_sessions == 0
 
 
@@ -346,8 +349,9 @@ async def test_a_failure_of_the_first_call_leaves_an_empty_trajectory() -> None:
     with pytest.raises(ModelError) as caught:
         await play(Canned(ModelError("gone")))
 
-    assert caught.value.partial is not None
-    assert caught.value.partial.output == []
+    partial = take_partial(caught.value, row()).response
+    assert partial is not None
+    assert partial.output == []
 
 
 async def test_a_seed_that_raises_never_asks_the_model() -> None:

@@ -189,7 +189,7 @@ def test_what_a_model_wrote_can_not_take_over_the_terminal(folder: Path, gym: Gy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["no.jsonl"], "no.jsonl: there is no such run"),
+        (["no.jsonl"], "no.jsonl: there is no such run. `gym runs list FOLDER` lists the runs in a folder"),
         (["out.jsonl", "--task", "9"], "out.jsonl has no rollout of task 9, repeat 0"),
         (["printed.txt"], "output printed.txt: expected a name ending in .jsonl"),
     ],
@@ -291,6 +291,7 @@ with contextlib.suppress(SystemExit):
 def test_the_status_line_says_how_far_how_good_and_what_went_wrong() -> None:
     progress = Progress()
     progress.requested = 4
+    assert status_line(progress) == "0/4 · none has ended after 0 s"
     for task, failure in enumerate([None, None, "model_timeout"]):
         result = Result(task, 0, b"", None if failure else 1.0, failure, "too slow", 10, 1.0)
         progress.add(result)

@@ -42,8 +42,20 @@ def test_an_export_says_what_it_wrote(gym: Gym, run: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert f"2 rollouts of 2 tasks -> {run.parent}/run.sft.jsonl" in done.stdout
     assert len((run.parent / "run.sft.jsonl").read_text().splitlines()) == 2
+    assert gym("export", run, "--format", "dpo").stdout.splitlines()[1:] == [
+        "  run.dpo.jsonl                         0",
+        "  left out: task without a pair         2",
+    ]
     report = json.loads(gym("export", run, "--format", "dpo", "--json").stdout)
     assert report["left_out"] == {"task_without_a_pair": 2}
+
+
+def test_the_rollout_service_takes_settings_of_its_model(gym: Gym) -> None:
+    vllm = ("--model-type", "vllm", "--model-url", "http://127.0.0.1:9/v1", "-m", "x")
+    done = gym("serve", "rollouts", "reasoning", *vllm, "--port", 0, "--model-setting", "tokeniser=x")
+
+    assert done.returncode == 2
+    assert "model type 'vllm' has no setting 'tokeniser'. Did you mean 'tokenizer'" in done.stderr
 
 
 def test_a_wrong_format_names_the_right_ones(gym: Gym, run: Path) -> None:

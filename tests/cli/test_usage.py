@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["run", "zzz", *NOBODY], r"no environment named 'zzz'\. `gym list environments` lists them all \("),
         (["run", "reasonin", *NOBODY], r"no environment named 'reasonin'\. Did you mean 'reasoning'\?"),
         (["run", "echo_emv.py", *NOBODY], r"echo_emv\.py: there is no such file"),
         (["run", f"{ECHO}:Ecko", *NOBODY], r"echo_env\.py has no 'Ecko'\. Did you mean 'Echo'\?"),
@@ -68,6 +71,8 @@ def folder(tmp_path: Path) -> Path:
             [*RUN, "--model-type", "chat"],
             r"model type 'chat' needs a URL and a name \(--model-url, --model\)",
         ),
+        ([*RUN, "--model-type", "replay"], r"'replay' needs the file of a recording \(--model\)"),
+        ([*RUN, "--model-type", "hf"], r"'hf' needs a folder of weights or a \.gguf file \(--model\)"),
         (
             [*RUN, "--model-url", "localhost:8000", "-m", "m"],
             r"model URL 'localhost:8000': expected .*http://",
@@ -180,6 +185,28 @@ def test_an_input_without_tasks_is_refused(folder: Path, gym: Gym) -> None:
 
     assert "there are no tasks to run" in line
     assert disk(folder) == before
+
+
+def test_a_reader_that_leaves_ends_the_summary_and_not_the_run(folder: Path) -> None:
+    write_echo_tasks(folder / "tasks.jsonl", 2)
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-m", "nemo_gym", *RUN, *RANDOM]
+    done = subprocess.run(argv, cwd=folder, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 2
+
+
+def test_an_environment_without_tasks_names_its_split(folder: Path, gym: Gym) -> None:
+    source = "from nemo_gym import Environment\n\nclass Empty(Environment):\n"
+    methods = ("tasks(self, split, seed, n): return []", "verify(self, task, response, session): return 1.0")
+    (folder / "empty.py").write_text(source + "".join(f"    def {one}\n" for one in methods))
+
+    line = complaint(gym("run", "empty.py", *RANDOM, cwd=folder))
+
+    assert line == "there are no tasks to run: the split 'train' of the environment is empty"
 
 
 def test_an_occupied_output_is_left_alone(folder: Path, gym: Gym) -> None:

@@ -43,6 +43,7 @@ def written(folder: Path, code: str, base: str = "Environment") -> Path:
         ),
         ("self, config=None): 1 / 0", r"mine\.py:7: ZeroDivisionError: division by zero$"),
         ("self, config=None): raise SystemExit", r"mine\.py:7: it exits$"),
+        ("self, config=None): pass", r"mine\.py: its __init__ must call super\(\)\.__init__\(config\)$"),
     ],
 )
 def test_an_init_that_can_not_be_called_or_raises_is_named(tmp_path: Path, init: str, message: str) -> None:

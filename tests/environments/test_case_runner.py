@@ -40,7 +40,7 @@ async def test_an_existing_server_scores_cases_and_says_which_rows_do_not_fit() 
         "",
         "expected: Input should be a valid number, unable to parse string as a number",
         "expected: Field required",
-        "responses_create_params: expected an object, got NoneType",
+        'responses_create_params: missing. It is the request to the model: {"input": "What is 2 + 2?"}',
     ]
 
 

@@ -181,7 +181,9 @@ def test_a_missing_kind_of_golden_case_is_asked_for(kind: str) -> None:
     class Missing(Plain):
         cases = [case for case in CASES if case.kind != kind]
 
-    assert f"there is no {kind} case" in only_failure(check(Missing), "golden")
+    report = check(Missing)
+    assert f"there is no {kind} case" in only_failure(report, "golden")
+    assert report.results[-1].message == "not checked, because another check fails"
 
 
 def test_a_golden_case_that_earns_something_else_says_what_was_promised_and_seen() -> None:

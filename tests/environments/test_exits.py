@@ -24,7 +24,7 @@ from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.wire.errors import RolloutError
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.rollout import partial_of
+from nemo_gym.wire.rollout import Partial, take_partial
 
 
 class Wordless(Exception):
@@ -267,7 +267,7 @@ async def test_a_cancelled_rollout_is_not_a_failure() -> None:
 
 
 def test_a_ring_of_causes_ends_the_search_for_what_a_rollout_had_done() -> None:
-    assert partial_of(ring()) is None
+    assert take_partial(ring(), {}) == Partial({})
     failure = RolloutError("x")
     failure.__cause__ = ring()
-    assert partial_of(failure) is None
+    assert take_partial(failure, {}) == Partial({})

@@ -59,6 +59,10 @@ MISTAKES = {
         TASKS + "raise ValueError('a\\nb')",
         r"wrong\.py:10: ValueError: a b$",
     ),
+    "raises within": (
+        "def tasks(self, split, seed, n): return [self.Task(answer=1)]",
+        r"wrong\.py:\d+: TypeError: Unexpected keyword argument 'answer'$",
+    ),
     "raises later": (
         TASKS + "yield {'responses_create_params': ask('x')}; 1 / 0",
         r"wrong\.py:10: ZeroDivisionError: division by zero$",

@@ -68,3 +68,8 @@ def test_a_tokenizer_without_a_padding_token_is_named() -> None:
 def test_no_rollout_is_an_error() -> None:
     with pytest.raises(UsageError, match="no rollout"):
         batch([], pad_id=0)
+
+
+def test_a_tokenizer_without_a_pad_token_is_named() -> None:
+    with pytest.raises(UsageError, match="eos_token_id will do"):
+        batch([scored(chain([([1], [2])]))], pad_id=None)  # type: ignore[arg-type]

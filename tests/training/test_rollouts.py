@@ -214,6 +214,21 @@ async def test_a_failure_is_in_its_place() -> None:
     assert tensors.trainable.tolist() == [True, False, True]
 
 
+async def test_a_batch_that_fails_is_a_failure_of_each_of_its_rollouts() -> None:
+    def fail(prompt: str) -> str:
+        raise RuntimeError("out of memory")
+
+    policy = ScriptedPolicy(fail)
+    async with Rollouts(Adder, policy=policy) as gym:
+        rollouts = await gym.collect(gym.dataset(n=3), repeats=2)
+
+    assert len(policy.batches) == 1
+    assert [(one.group, one.rollout_index) for one in rollouts] == [
+        (g, i) for g in range(3) for i in range(2)
+    ]
+    assert all("out of memory" in str(one.failure) for one in rollouts)
+
+
 async def test_new_weights_have_their_version_on_each_token() -> None:
     policy = ScriptedPolicy(solve)
     async with Rollouts(Adder, policy=policy) as gym:
@@ -298,6 +313,14 @@ def test_the_prompt_of_a_data_set_names_its_row() -> None:
 def test_mistakes_are_one_line() -> None:
     with pytest.raises(UsageError, match="give a policy, or a model"):
         Rollouts(Adder)
+    with pytest.raises(UsageError, match="policy: expected an object of a subclass of Policy"):
+        Rollouts(Adder, policy=ScriptedPolicy)  # type: ignore[arg-type]
+    with pytest.raises(
+        UsageError, match=r"temperature is a request parameter: sampling=\{'temperature': 1\.0\}"
+    ):
+        Rollouts(Adder, policy=ScriptedPolicy(solve), temperature=1.0)
+    with pytest.raises(UsageError, match=r"there is no 'max_step'\. Did you mean 'max_steps'"):
+        Rollouts(Adder, policy=ScriptedPolicy(solve), max_step=1)
     with pytest.raises(UsageError, match="inside of `with`"):
         Rollouts(Adder, policy=ScriptedPolicy(solve)).dataset()
     with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym, pytest.raises(UsageError, match="no row 7"):

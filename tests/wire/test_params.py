@@ -41,6 +41,8 @@ def test_values_nobody_looks_inside_survive(value):
             {"input": "q", "temprature": 1},
             "responses_create_params.temprature: unknown field. Did you mean 'temperature'",
         ),
+        ({"messages": [user("q")]}, "responses_create_params.messages: unknown field. Write 'input'."),
+        (None, "responses_create_params: missing"),
         ({"input": [user("q"), 3]}, "responses_create_params.input[1]: expected an object"),
         ({"input": None}, "responses_create_params.input: expected a list"),
         ({"input": "q", "tools": {}}, "responses_create_params.tools: expected a list"),

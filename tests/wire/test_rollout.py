@@ -11,7 +11,14 @@ from wire_strategies import json_objects
 from nemo_gym.wire.errors import ModelRejected, RolloutError, VerifierFault, chain
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.response import Response
-from nemo_gym.wire.rollout import Reward, Rollout, as_reward, details_of, keep_partial, partial_of, row_of
+from nemo_gym.wire.rollout import (
+    Partial,
+    Reward,
+    Rollout,
+    as_reward,
+    keep_partial,
+    take_partial,
+)
 from tests.support.earlier_run import DETAILS
 
 ROW = {"_ng_task_index": 4, "_ng_rollout_index": 1, "question": "2+2?", "agent_ref": {"name": "a"}}
@@ -136,11 +143,21 @@ def raised_from(error: BaseException, cause: BaseException) -> BaseException:
 
 
 def test_what_was_noted_is_found_on_what_an_error_came_from():
-    noted = ValueError("first")
-    keep_partial(noted, Response.of([assistant("so far")]), {"turns": 1}, row=ROW)
+    noted, so_far = ValueError("first"), Response.of([assistant("so far")])
+    keep_partial(noted, ROW, so_far, {"turns": 1}, sent={**ROW, "sent": True})
     last = raised_from(RolloutError("last"), noted)
-    assert partial_of(last) is partial_of(noted)
-    assert (details_of(last), row_of(last)) == ({"turns": 1}, ROW)
+    assert take_partial(last, ROW) == Partial({**ROW, "sent": True}, so_far, {"turns": 1})
+    assert take_partial(last, ROW) == Partial(ROW)
+
+
+def test_an_error_of_several_rollouts_has_the_trajectory_of_each():
+    shared, rows = RolloutError("of all"), [{**ROW, "_ng_rollout_index": repeat} for repeat in range(3)]
+    for row in rows[:2]:
+        keep_partial(shared, row, Response.of([assistant(str(row["_ng_rollout_index"]))]))
+    keep_partial(shared, rows[0], Response.of([assistant("of an outer call")]))
+    partials = [take_partial(shared, row) for row in rows]
+    assert [one.row for one in partials] == rows
+    assert [one.response and one.response.output_text for one in partials] == ["0", "1", None]
 
 
 def test_errors_that_came_from_one_another_have_an_end():
@@ -148,7 +165,6 @@ def test_errors_that_came_from_one_another_have_an_end():
     raised_from(alone, alone)
     first, second = ValueError("first"), RolloutError("second")
     raised_from(first, raised_from(second, first))
-    for error in (alone, first, second, None):
-        assert partial_of(error) is None
-        assert details_of(error) == {}
+    for error in (alone, first, second):
+        assert take_partial(error, ROW) == Partial(ROW)
     assert list(chain(first, lambda error: error.__cause__)) == [first, second]

@@ -141,7 +141,7 @@ class Command(Agent):
                     result = await place.run(self._program(values))
                 except BaseException as error:
                     partial = main_response(call_tree(await visit.captured(), prompt=prompt))
-                    keep_partial(error, partial, _sandbox_columns(place))
+                    keep_partial(error, row, partial, _sandbox_columns(place))
                     raise
                 recording = await visit.captured()
             branches = await asyncio.to_thread(call_tree, recording, prompt=prompt)
@@ -154,7 +154,7 @@ class Command(Agent):
                 reward = await environment.verify(session, response)
                 timing["verify_s"] = monotonic() - began
             except BaseException as error:
-                keep_partial(error, response, _sandbox_columns(place))
+                keep_partial(error, row, response, _sandbox_columns(place))
                 raise
         rollout = Rollout.scored(row, response, reward, outcome=outcome_of(response), timing=timing)
         rollout.details = {

@@ -52,7 +52,7 @@ class RecordedTrajectories(Agent):
             async with environment.session(row) as session:
                 reward: Reward = await environment.verify(session, response)
         except BaseException as error:
-            keep_partial(error, response)
+            keep_partial(error, row, response)
             raise
         notes = {name: value for name, value in earlier.items() if name not in row and _is_note(name)}
         params = earlier.get(keys.PARAMS)

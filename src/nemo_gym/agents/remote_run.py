@@ -130,7 +130,7 @@ def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
     if failure is not None:
         with suppress(ValueError):
             details = {name: value for name, value in result.items() if name not in {*keys.RESERVED, *row}}
-            keep_partial(failure, read_response(result.get(keys.RESPONSE)), details)
+            keep_partial(failure, row, read_response(result.get(keys.RESPONSE)), details)
         raise failure
     reward = read_reward(result, {})
     response = read_response(result.get(keys.RESPONSE))

@@ -190,7 +190,7 @@ class LoopAgent(Agent):
             try:
                 reward, outcome = await self.play(trajectory, session, environment)
             except BaseException as error:
-                keep_partial(error, trajectory.response(), session.columns, row=trajectory.row)
+                keep_partial(error, row, trajectory.response(), session.columns, sent=trajectory.row)
                 raise
         return trajectory.rollout(reward, outcome)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from time import strftime
 from typing import Any
@@ -14,6 +15,7 @@ from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.task_sources import Source
 from nemo_gym.wire.errors import UsageError
@@ -97,8 +99,10 @@ def output_path(settings: RunSettings, name: str) -> Path:
     """The file of the rollouts: the caller's, or a new one named after the environment and the time."""
     if settings.output:
         return Path(settings.output)
-    stem = Path(name.partition(":")[0]).stem
-    return Path("results") / f"{stem}_{strftime('%Y%m%d-%H%M%S')}.jsonl"
+    stem = f"{Path(name.partition(':')[0]).stem}_{strftime('%Y%m%d-%H%M%S')}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))  # of runs in the same second
+    paths = (Path("results") / f"{name}.jsonl" for name in names)
+    return next(path for path in paths if not RunPaths.of(path).existing())
 
 
 def _input(settings: RunSettings, search_dirs: Sequence[Path]) -> Path | tuple[Source, ...] | None:

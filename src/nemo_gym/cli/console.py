@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from rich.console import Console as RichConsole
 from rich.console import ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,10 @@ class Console(RichConsole):
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Let the error of the write pass. By default it becomes a `SystemExit`, which ends an event loop."""
+        raise
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What the renderable looks like, as safe text. Secrets are masked before a line is broken, because
@@ -45,13 +50,19 @@ def stdout_console(width: int) -> Console:
 
 
 def print_rows(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a table with these columns of every row."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column not in ("description", "variants"))
-    for row in rows:
-        table.add_row(*(safe_text(_cell(row.get(column))) for column in columns))
-    stdout_console(110).print(table)
+    """Print a table with these columns of every row, a line each. If that is wider than the terminal, the
+    last column is on lines of its own."""
+    console = stdout_console(110)
+    lines = [[*columns], *([safe_text(_cell(row.get(column))) for column in columns] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    is_wide = console.is_terminal and sum(widths) + 2 * len(widths) > console.width
+    for number, (*cells, last) in enumerate(lines):
+        if not is_wide:
+            cells = [*(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)), last]
+        text = "  ".join(cells).rstrip()
+        console.print(Text(text, style="" if number else "bold"), soft_wrap=True)
+        if is_wide and number:
+            console.print(Padding(Text(last), (0, 0, 0, 4)))
 
 
 def print_facts(facts: Row) -> None:

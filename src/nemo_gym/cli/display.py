@@ -277,7 +277,10 @@ async def _live(progress: Progress, console: Console) -> None:
 def status_line(progress: Progress) -> str:
     """`128/256 · 12.1 rollouts/s · reward 0.410 (0.352 to 0.471) · 3 failed (run_error 3) · 11 s left`."""
     rate, tokens = progress.rates()
-    parts = [f"{progress.done:,}/{progress.requested:,}", f"{rate:.1f} rollouts/s"]
+    speed = f"{rate:.1f} rollouts/s" if rate >= 0.1 else f"{60 * rate:.1f} rollouts/min"
+    if not progress.finished:
+        speed = f"none has ended after {duration(progress.elapsed())}"
+    parts = [f"{progress.done:,}/{progress.requested:,}", speed]
     if progress.scored:
         parts.append(f"reward {score(progress.mean.mean)}{_live_interval(progress)}")
     if progress.failed:

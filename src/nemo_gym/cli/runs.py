@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -69,30 +68,15 @@ def show(
     from nemo_gym.runs.store import RunStore, Selection
 
     chooses = failed or reward is not None or sample is not None
-    if not path.exists():
-        raise UsageError(f"{path}: there is no such run{_hint(path)}")
+    store = RunStore(path)
+    store.check_exists()
     if task is not None and chooses:
         raise UsageError("--task names one rollout: leave --failed, --reward and --sample out")
     if chooses:
         selection = Selection(scored=not failed or reward is not None, failed=failed, reward=reward)
-        rows, of = RunStore(path).sample(sample or 10, selection)
+        rows, of = store.sample(sample or 10, selection)
         print_sample([read_rollout(row) for row in rows], of, as_json=json)
     elif task is None:
         print_report(report_on(path), as_json=json)
     else:
-        print_rollout(RunStore(path).rollout(task, repeat), as_json=json)
-
-
-def _hint(path: Path) -> str:
-    """The nearest run: the latest one of this name, whose file name has a time in it, or one with a name like
-    it."""
-    from nemo_gym.runs.report import runs_in
-
-    if not path.parent.is_dir():
-        return ""
-    runs = [run.output for run in runs_in(path.parent)[0]]
-    near = [run for run in runs if run.stem.startswith(f"{path.stem}_")]
-    if not near:
-        stems = get_close_matches(path.stem, [run.stem for run in runs], n=1)
-        near = [run for run in runs if run.stem in stems]
-    return f". Did you mean '{near[0]}'?" if near else ""
+        print_rollout(store.rollout(task, repeat), as_json=json)

@@ -120,10 +120,15 @@ def export(
         print_json(report)
         return
     echo(f"{report.rollouts:,} rollouts of {report.tasks:,} tasks -> {report.path}")
-    for name, count in report.rows.items():
-        echo(f"  {name:<24} {count:>9,} rows")
+    lines = [(name, count, "") for name, count in report.rows.items()]
     for name, count in report.left_out.items():
-        echo(f"  left out: {name.replace('_', ' '):<14} {count:>9,}")
+        lines.append((f"left out: {name.replace('_', ' ')}", count, _TAKEN_BY.get(name, "")))
+    width = max((len(name) for name, *_ in lines), default=0)
+    for name, count, taken_by in lines:
+        echo(f"  {name:<{width}} {count:>9,}{taken_by}")
+
+
+_TAKEN_BY = {"incomplete": "  (--incomplete takes them)", "duplicate": "  (--duplicates takes them)"}
 
 
 @serve_app.callback()
@@ -143,6 +148,7 @@ def serve_rollouts(
     model_type: options.ModelType = "chat",
     model: options.ModelName = "",
     model_url: options.ModelUrls = None,
+    model_setting: options.ModelSettings = None,
     model_api_key: options.ModelKey = "",
     max_steps: options.MaxSteps = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Rollouts in flight.")] = 512,
@@ -161,9 +167,12 @@ def serve_rollouts(
     """Collect batches of tasks for a trainer over HTTP. After a kill, the same command goes on with them.
 
     Example: gym serve rollouts mcqa --model-type vllm --model-url http://localhost:8000/v1 -m my-model
+    --model-setting return_token_id_information=true
     """
     _need_numpy()
     need_serve_extra()
+    from msgspec.structs import replace
+
     from nemo_gym.assembly.model import model as model_spec
     from nemo_gym.runs.loop import run_async
     from nemo_gym.serving.options import AppOptions
@@ -173,6 +182,7 @@ def serve_rollouts(
     token = read_token_options(token_file, token_env, needed=not is_loopback(host))
     urls = model_url or []
     spec = model_spec(urls[0] if len(urls) == 1 else urls, model, type=model_type, api_key=model_api_key)
+    spec = replace(spec, settings=read_settings(model_setting or [], "the model"))
     listener = bind(host, port, "the rollout service")
     if token and not token_file and not token_env:
         echo(f"token: {token.reveal()}   (shown once; clients set NEMO_GYM_SERVER_TOKEN)")

@@ -31,7 +31,7 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
         what = f"{min(twins)!r} is a setting and a model that {kind.__name__} asks"
         raise UsageError(f"{kind.source_file()}: {what}: rename one")
     try:
-        return kind(settings)
+        environment = kind(settings)
     except GymError:
         raise
     except (Exception, SystemExit) as error:
@@ -41,6 +41,10 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
         raise UsageError(
             f"environment {kind.name()}: {explained(error, kind.source_file())}{hint}"
         ) from error
+    if not hasattr(environment, "config"):
+        problem = f"{kind.source_file()}: its __init__ must call super().__init__(config)"
+        raise UsageError(f"environment {kind.name()}: {problem}")
+    return environment
 
 
 def check_hooks(environment: Environment) -> None:

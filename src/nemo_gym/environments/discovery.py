@@ -70,8 +70,11 @@ def unknown_environment(ref: str, roots: Sequence[Path]) -> str:
     names = [name for name, _ in _all_named_files(roots)]
     names += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
     folders = ", ".join(str(root) for root in roots)
+    hint = did_you_mean(ref, {*names, *library()})
+    if not hint.endswith("?"):
+        hint = " `gym list environments` lists them all"
     return (
-        f"no environment named {ref!r}.{did_you_mean(ref, {*names, *library()})} "
+        f"no environment named {ref!r}.{hint} "
         f"(looked in {folders}, installed packages and the built-in environments; a file is given as path.py)"
     )
 

@@ -33,7 +33,9 @@ def own_tasks(environment: Environment, split: str, seed: int, n: int | None) ->
     except GymError:
         raise
     except (Exception, SystemExit) as error:
-        hint = f" ({call})" if isinstance(error, TypeError) else ""
+        trace = error.__traceback__
+        is_of_the_call = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
+        hint = f" ({call})" if is_of_the_call else ""
         raise TasksError(f"{where}: {explained(error, environment.source_file())}{hint}") from error
     for number, task in enumerate(islice(_each(tasks, where, environment), n), start=1):
         yield _row(task, f"{where}: task {number}")

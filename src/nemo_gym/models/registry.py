@@ -49,9 +49,9 @@ def build_model(
         model = open_endpoint(kind, urls, name, api_key=api_key, timeout=timeout, settings=settings)
     elif settings:
         raise UsageError(f"model type {type!r} has no settings, but {', '.join(settings)} is given")
-    elif kind in ("hf", "scripted", "replay"):
+    elif kind in _NAMES:
         if not name:
-            raise UsageError(f"model type {type!r} needs a name").about("model")
+            raise UsageError(f"model type {type!r} needs {_NAMES[kind]}").about("model")
         model = load(TYPES[kind])(name)
     elif kind == "oracle":
         if link is None:
@@ -92,3 +92,9 @@ def check_model(type: str, *, name: str, url: str | Sequence[str]) -> None:
 
 
 _NONE: Final = "no_model:NoModel"
+_NAMES: Final = {
+    "hf": "a folder of weights or a .gguf file",
+    "scripted": "a function, path.py:function",
+    "replay": "the file of a recording",
+}
+"""The meaning of the name of a model type without an endpoint."""

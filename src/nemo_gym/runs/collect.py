@@ -20,7 +20,7 @@ from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
 from nemo_gym.wire.exception_text import is_fault, is_of_group, message_of, origin, short_traceback
-from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of, row_of
+from nemo_gym.wire.rollout import Rollout, Timing, take_partial
 from nemo_gym.wire.task import Row
 
 NextRow = Callable[[], Awaitable[Row | None]]
@@ -223,11 +223,13 @@ async def attempt(
             failure = RolloutTimeout(f"not finished within {limit.seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)
-        partial, details, row = partial_of(error), details_of(error), row_of(error) or row
+        partial = take_partial(error, row)
     finally:
         limit.end(timeout)
     timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
-    rollout = Rollout.failed(row, failure, partial=partial, details=details, timing=timing)
+    rollout = Rollout.failed(
+        partial.row, failure, partial=partial.response, details=partial.details, timing=timing
+    )
     count_tools(rollout)
     return rollout
 

@@ -218,7 +218,11 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
-        source = str(self.job.input) if isinstance(self.job.input, Path) else "the input"
+        source = "the input"
+        if isinstance(self.job.input, Path):
+            source = str(self.job.input)
+        elif self.job.input is None and self.job.plan is None:
+            source = f"the split {self.job.split!r} of the environment"
         requested = materialize(self.paths.inputs, lines, source)
         self._manifest = Manifest(identity, requested, __version__, time(), rewards=Rewards.of(self._scale))
         self._manifest.plan_sha256 = digest_of(self.paths.inputs)

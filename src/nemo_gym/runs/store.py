@@ -6,6 +6,7 @@ import os
 from array import array
 from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import groupby
 from math import isclose
 from operator import attrgetter
@@ -98,6 +99,11 @@ class RunStore:
         Raises:
             UsageError: it is missing or not a manifest.
         """
+        if not self.paths.manifest.exists():
+            self.check_exists()
+            raise UsageError(
+                f"{self.paths.rollouts}: not a run: there is no {self.paths.manifest.name} beside it"
+            )
         manifest = load_manifest(self.paths.manifest)
         if manifest.status == "running" and not self.is_running:
             manifest.status = "interrupted"
@@ -214,7 +220,7 @@ class RunStore:
             UsageError: there is no such run.
             DataError: a line is not a row of a run, and `problem` is None.
         """
-        self._check_exists()
+        self.check_exists()
         files = (self.paths.rollouts, self.paths.failures)
         async for row in follow_files(files, lambda: self.is_running, interval=interval):
             if isinstance(row, KeyedLine):
@@ -238,12 +244,30 @@ class RunStore:
         return self.paths.failures if place.rank == _FAILED else self.paths.rollouts
 
     def _indexed(self) -> RowIndex:
-        self._check_exists()
+        self.check_exists()
         return self._rollouts.index()
 
-    def _check_exists(self) -> None:
+    def check_exists(self) -> None:
+        """Check that the run has a rollouts file.
+
+        Raises:
+            UsageError: it has none; the message names the nearest run.
+        """
         if not self.paths.rollouts.exists():
-            raise UsageError(f"{self.paths.rollouts}: there is no such run")
+            raise UsageError(
+                f"{self.paths.rollouts}: there is no such run{_nearest_run(self.paths.rollouts)}"
+            )
+
+
+def _nearest_run(rollouts: Path) -> str:
+    """A hint at the latest run of this name, with a time in its file name, or at one with a name like it."""
+    ending = "_manifest.json"
+    stems = sorted(path.name.removesuffix(ending) for path in rollouts.parent.glob(f"*{ending}"))
+    near = [stem for stem in stems if stem.startswith(f"{rollouts.stem}_")][-1:]
+    near = near or get_close_matches(rollouts.stem, stems, n=1)
+    if near:
+        return f". Did you mean '{rollouts.with_name(near[0])}.jsonl'?"
+    return ". `gym runs list FOLDER` lists the runs in a folder"
 
 
 class _IndexedFiles:

@@ -81,6 +81,8 @@ def batch(
     ]
     if not numbered:
         raise UsageError("batch: there is no rollout in it")
+    if pad_id is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise UsageError("batch: pad_id: the tokenizer has no pad token; its eos_token_id will do")
     every = [sequence for _, sequence in numbered]
     longest = max(len(sequence) for sequence in every)
     most = longest if max_len is None else min(longest, max_len)

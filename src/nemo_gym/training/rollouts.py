@@ -32,7 +32,7 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.json_values import content_text, objects_of
-from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.params import FIELDS, RequestParams
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
@@ -81,7 +81,11 @@ class Rollouts:
     ) -> None:
         if (policy is None) == (model is None):
             raise UsageError("Rollouts: give a policy, or a model")
-        _check_names("Rollouts", options, _OPTIONS)
+        if policy is not None and not isinstance(policy, Policy):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(
+                f"Rollouts: policy: expected an object of a subclass of Policy, got {policy!r:.80}"
+            )
+        _check_options(options)
         _check_names("sampling", sampling or {}, SAMPLING)
         _check_least(max_steps=max_steps, max_tokens=max_tokens)
         self.policy = policy
@@ -413,6 +417,14 @@ def _check_least(**numbers: int | None) -> None:
     for name, value in numbers.items():
         if value is not None and value < 1:
             raise UsageError(f"{name}: expected at least 1, got {value}")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name in FIELDS:
+            raise UsageError(f"Rollouts: {name} is a request parameter: sampling={{{name!r}: {value!r:.40}}}")
+    own = inspect.signature(Rollouts).parameters.keys() - {"options"}
+    _check_names("Rollouts", options, _OPTIONS | own)
 
 
 def _unstamped(task: Task | Row) -> Task | Row:

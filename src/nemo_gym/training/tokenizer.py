@@ -28,5 +28,7 @@ def load_decode(path: Path) -> Decode:
     try:
         tokenizer: Any = library.Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare exceptions
-        raise UsageError(f"{file}: not a tokenizer.json: {error}") from None
+        raise UsageError(
+            f"{file}: not a tokenizer.json; expected one, or the folder of a model: {error}"
+        ) from None
     return lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=False))

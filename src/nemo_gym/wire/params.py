@@ -51,6 +51,8 @@ class RequestParams(TypedDict, total=False):
 
 FIELDS: Final = frozenset(RequestParams.__annotations__)
 """Every field a request may have."""
+_OF_CHAT_COMPLETIONS: Final = {"messages": "input", "response_format": "text"}
+"""Fields of Chat Completions with quite another name here."""
 
 
 def ask(prompt: str, *, instructions: str | None = None) -> RequestParams:
@@ -77,12 +79,16 @@ def check_params(value: object, where: str = keys.PARAMS) -> RequestParams:
     Raises:
         UsageError: with the wrong field and, for an unknown one, the nearest name.
     """
+    if value is None:
+        raise UsageError(f'{where}: missing. It is the request to the model: {{"input": "What is 2 + 2?"}}')
     if not isinstance(value, dict):
         raise UsageError(f"{where}: expected an object, got {type(value).__name__}")
     fields = cast("dict[str, Any]", value)
     for name in fields:
         if name not in FIELDS:
-            raise UsageError(f"{where}.{name}: unknown field.{did_you_mean(name, FIELDS)}")
+            meaning = _OF_CHAT_COMPLETIONS.get(name)
+            hint = f" Write {meaning!r}." if meaning else did_you_mean(name, FIELDS)
+            raise UsageError(f"{where}.{name}: unknown field.{hint}")
     if "input" not in fields:
         raise UsageError(f"{where}.input: required, a string or a list of items")
     if not isinstance(fields["input"], str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
@@ -222,43 +222,49 @@ class Rollout:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What a rollout had done before an error, and the row that the model saw."""
+
+    row: Row
+    response: Response | None = None
+    details: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
 def keep_partial(
     error: BaseException,
+    row: Row,
     response: Response,
     details: Mapping[str, Json] | None = None,
     *,
-    row: Row | None = None,
+    sent: Row | None = None,
 ) -> None:
-    """Put the trajectory before an error on it, with columns about it and the row that the model saw. What an
-    inner call has put there stays."""
-    if getattr(error, _PARTIAL, None) is None:
-        with suppress(Exception):  # an author's class may refuse attributes
-            setattr(error, _PARTIAL, response)
-            setattr(error, _DETAILS, details or {})
-            setattr(error, _ROW, row)
+    """Put the trajectory before an error on it. Several rollouts may end with the same error: it has one for
+    each of them. What an inner call has put there stays.
+
+    Args:
+        row: of the rollout.
+        details: columns about the trajectory.
+        sent: the row that the model saw.
+    """
+    with suppress(Exception):  # an author's class may refuse attributes
+        partials: dict[Hashable, Partial] = vars(error).setdefault(_PARTIALS, {})
+        partials.setdefault(_identity(row), Partial(sent or row, response, details or {}))
 
 
-def partial_of(error: BaseException | None) -> Response | None:
-    """The trajectory before an error, which is on it or on one of its causes."""
-    return getattr(_with_partial(error), _PARTIAL, None)
+def take_partial(error: BaseException, row: Row) -> Partial:
+    """Take what the rollout of a row had done from an error, or from one of its causes."""
+    for one in chain(error, lambda one: one.__cause__ or one.__context__):
+        if (partial := vars(one).get(_PARTIALS, {}).pop(_identity(row), None)) is not None:
+            return partial
+    return Partial(row)
 
 
-def details_of(error: BaseException | None) -> Mapping[str, Json]:
-    """The columns on an error or on one of its causes."""
-    return getattr(_with_partial(error), _DETAILS, {})
+def _identity(row: Row) -> Hashable:
+    return tuple(row.get(key) for key in (keys.ROLLOUT_ID, keys.TASK_INDEX, keys.ROLLOUT_INDEX))
 
 
-def row_of(error: BaseException | None) -> Row | None:
-    """The row on an error or on one of its causes."""
-    return getattr(_with_partial(error), _ROW, None)
-
-
-def _with_partial(error: BaseException | None) -> BaseException | None:
-    errors = chain(error, lambda one: one.__cause__ or one.__context__)
-    return next((one for one in errors if getattr(one, _PARTIAL, None) is not None), None)
-
-
-_PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
+_PARTIALS = "_partials"
 
 
 class RecordedFailure(RolloutError):

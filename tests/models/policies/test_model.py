@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -153,6 +154,42 @@ async def test_an_engine_that_cancels_or_fails_is_an_error_of_the_request(kind: 
     engine.error = asyncio.CancelledError()
     with pytest.raises(ModelError, match="cancelled"):
         await model.responses({"input": "one"})
+
+
+async def none(*_: Any) -> Any:
+    return None
+
+
+async def ids_only(_: Policy, prompts: list[list[int]], sampling: Sampling) -> Any:
+    return [[1, 2] for _ in prompts]
+
+
+async def without_sampling(_: Policy, prompts: list[list[int]]) -> Any:
+    return [ANSWER for _ in prompts]
+
+
+def no_coroutine(_: Policy, prompts: list[list[int]], sampling: Sampling) -> Any:
+    return [ANSWER for _ in prompts]
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "message"),
+    [
+        ("generate", none, "not iterable"),
+        ("generate", ids_only, r"the policy returned list, expected Sampled\(ids, logprobs, ended\)"),
+        ("generate", without_sampling, "2 positional arguments but 3 were given"),
+        ("generate", no_coroutine, "a coroutine"),
+        ("sample", none, "the policy returned NoneType, expected Sampled"),
+        ("sample", without_sampling, "2 positional arguments but 3 were given"),
+        ("sample", no_coroutine, "can't be used in 'await' expression"),
+    ],
+)
+async def test_a_policy_that_is_written_wrong_is_an_error_of_the_request(
+    name: str, method: Any, message: str
+) -> None:
+    policy = type("Wrong", (Policy,), {name: method})(ChatTokenizer())
+    with pytest.raises(ModelError, match=message):
+        await PolicyModel(policy).responses({"input": "one"})
 
 
 async def test_generate_and_sample_stand_for_each_other() -> None:

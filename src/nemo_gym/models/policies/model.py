@@ -165,11 +165,12 @@ class _Batches:
 
     async def _generate(self, batch: list[_Request]) -> None:
         version = self._policy.version
-        work = asyncio.ensure_future(self._policy.generate([one.prompt for one in batch], batch[0].sampling))
-        _cancel_when_unwanted(work, [one.answer for one in batch])
+        prompts = [one.prompt for one in batch]
         failure: ModelError
         try:
-            answers = await work
+            work = asyncio.ensure_future(self._policy.generate(prompts, batch[0].sampling))
+            _cancel_when_unwanted(work, [one.answer for one in batch])
+            answers = [_versioned(answer, version) for answer in await work]
             if len(answers) != len(batch):
                 raise ModelError(f"the policy gave {len(answers)} answers to {len(batch)} prompts")
         except asyncio.CancelledError:
@@ -183,7 +184,7 @@ class _Batches:
         else:
             for one, answer in zip(batch, answers, strict=True):
                 if not one.answer.done():
-                    one.answer.set_result(_versioned(answer, version))
+                    one.answer.set_result(answer)
             return
         for one in batch:
             if not one.answer.done():
@@ -206,6 +207,10 @@ def _cancel_when_unwanted(work: asyncio.Future[Any], answers: list[asyncio.Futur
 
 def _versioned(sampled: Sampled, version: int) -> Sampled:
     """The answer with the version of the policy when its sampling began, if it has none of its own."""
+    if not isinstance(sampled, Sampled):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ModelError(
+            f"the policy returned {type(sampled).__name__}, expected Sampled(ids, logprobs, ended)"
+        )
     return replace(sampled, version=version) if sampled.version is None else sampled
 
 
