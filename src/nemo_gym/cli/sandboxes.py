@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nemo_gym.cli.output import echo, print_error
-from nemo_gym.cli.servers import need_serve_extra, read_token_options
+from nemo_gym.cli.servers import TokenEnv, TokenFile, need_serve_extra, read_token_options
 from nemo_gym.cli.words import read_settings
 
 if TYPE_CHECKING:
@@ -44,12 +43,8 @@ def serve(
     max_file_mib: Annotated[
         int, typer.Option(min=1, help="The largest file or archive that is copied in or out.")
     ] = 256,
-    token_file: Annotated[
-        Path | None, typer.Option(help="A file with the token that callers must send.")
-    ] = None,
-    token_env: Annotated[
-        str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
-    ] = "",
+    token_file: TokenFile = None,
+    token_env: TokenEnv = "",
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="Another host name of the server. Repeat it for several.")
     ] = None,

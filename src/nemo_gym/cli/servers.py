@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from nemo_gym.serving.launch import Launch
     from nemo_gym.serving.secrets import Secret
 
+TokenFile: TypeAlias = Annotated[
+    Path | None, typer.Option(help="A file with the token that callers must send.")
+]
+TokenEnv: TypeAlias = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
+]
 HeadPort: TypeAlias = Annotated[
     int | None,
     typer.Option("--port", min=1, help="Only the servers of the head server at this port. [default: all]"),
@@ -40,12 +46,8 @@ def start(
     isolate: Annotated[
         bool, typer.Option("--isolate", help="A process for each server, with its own requirements.")
     ] = False,
-    token_file: Annotated[
-        Path | None, typer.Option(help="A file with the token that callers must send.")
-    ] = None,
-    token_env: Annotated[
-        str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
-    ] = "",
+    token_file: TokenFile = None,
+    token_env: TokenEnv = "",
     grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 5.0,
     ready_timeout: Annotated[float, typer.Option(min=1, help="Seconds a server may take to start.")] = 300.0,
     ask: options.Asks = None,

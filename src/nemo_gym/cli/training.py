@@ -12,7 +12,7 @@ import typer
 from nemo_gym.cli import run_options as options
 from nemo_gym.cli.output import echo, print_error, print_json
 from nemo_gym.cli.selection import Json
-from nemo_gym.cli.servers import need_serve_extra, read_token_options
+from nemo_gym.cli.servers import TokenEnv, TokenFile, need_serve_extra, read_token_options
 from nemo_gym.cli.words import read_settings
 from nemo_gym.wire.errors import UsageError
 
@@ -157,12 +157,8 @@ def serve_rollouts(
     ] = 256,
     host: Annotated[str, typer.Option(help="The address of the service.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 takes any free one.")] = 9100,
-    token_file: Annotated[
-        Path | None, typer.Option(help="A file with the token that callers must send.")
-    ] = None,
-    token_env: Annotated[
-        str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
-    ] = "",
+    token_file: TokenFile = None,
+    token_env: TokenEnv = "",
 ) -> None:
     """Collect batches of tasks for a trainer over HTTP. After a kill, the same command goes on with them.
 

@@ -75,6 +75,33 @@ class EnvironmentLink(Protocol):
         ...
 
 
+class WrappedLink:
+    """A link that leaves everything to another one, except what a subclass does itself."""
+
+    def __init__(self, link: EnvironmentLink) -> None:
+        self.steps = link.steps
+        self.max_steps = link.max_steps
+        self._link = link
+
+    def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
+        return self._link.session(row)
+
+    async def call(self, session: Session, call: FunctionCall) -> str:
+        return await self._link.call(session, call)
+
+    async def reset(self, session: Session) -> Observation:
+        return await self._link.reset(session)
+
+    async def step(self, session: Session, action: Response) -> Step:
+        return await self._link.step(session, action)
+
+    async def verify(self, session: Session, response: Response) -> Reward:
+        return await self._link.verify(session, response)
+
+    async def aclose(self) -> None:
+        await self._link.aclose()
+
+
 Restores = Literal["", "replay", "snapshot"]
 """How a session is brought to where it was: not at all, by the same calls, or by a snapshot of its state."""
 

@@ -8,14 +8,13 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from nemo_gym.environments.base import Observation, Step
-from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.link import LocalEnvironment, WrappedLink
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import is_tool_error
 from nemo_gym.serving.mcp import PATH, TOKEN_HEADER, ToolAnswer, ToolServer
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.items import FunctionCall, function_call
+from nemo_gym.wire.items import function_call
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
@@ -64,7 +63,7 @@ class OfferedTools:
         return ToolAnswer(text, is_tool_error(text))
 
 
-class OfferedEnvironment:
+class OfferedEnvironment(WrappedLink):
     """A link to an environment of this process; `state["mcp"]` of a session has the address of its tools.
 
     Args:
@@ -73,12 +72,9 @@ class OfferedEnvironment:
         bearer: the bearer token of this server.
     """
 
-    steps = False
-    max_steps = 1
-
     def __init__(self, link: LocalEnvironment, tools: OfferedTools, url: str, *, bearer: str = "") -> None:
+        super().__init__(link)
         self.environment = link.environment
-        self._link = link
         self._tools = tools
         self._url = url
         self._bearer = bearer
@@ -97,17 +93,5 @@ class OfferedEnvironment:
         """Base URL of the server that serves the tools."""
         return self._url
 
-    async def call(self, session: Session, call: FunctionCall) -> str:
-        return await self._link.call(session, call)
-
-    async def reset(self, session: Session) -> Observation:
-        return await self._link.reset(session)
-
-    async def step(self, session: Session, action: Response) -> Step:
-        return await self._link.step(session, action)
-
     async def verify(self, session: Session, response: Response) -> Reward:
         return await self._link.verify(session, self._tools.server.own_names(response))
-
-    async def aclose(self) -> None:
-        await self._link.aclose()

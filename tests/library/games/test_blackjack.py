@@ -13,10 +13,10 @@ from nemo_gym.environments.base import Golden, Step
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.seeded_games import SPLITS
 from nemo_gym.library.games.blackjack.environment import (
     CARDS,
     PROMPT,
-    SPLITS,
     Blackjack,
     Table,
     basic_strategy_hits,

@@ -13,7 +13,8 @@ from nemo_gym.environments.base import Golden, Step
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.library.games.sokoban.environment import MOVES_AN_ANSWER, SPLITS, Sokoban, moves_in, prompt
+from nemo_gym.environments.seeded_games import SPLITS
+from nemo_gym.library.games.sokoban.environment import MOVES_AN_ANSWER, Sokoban, moves_in, prompt
 from nemo_gym.library.games.sokoban.generation import make_room
 from nemo_gym.library.games.sokoban.room import MOVES, Room, read_room
 from nemo_gym.library.games.sokoban.search import shortest_solution

@@ -13,10 +13,10 @@ from nemo_gym.library.agent.workplace_assistant.fields import (
     between,
     check_all,
     colleague,
+    conditions_of,
     day,
     first_results,
     known_field,
-    matching,
     note,
     one_of,
     optional,
@@ -76,9 +76,7 @@ class CustomerTools:
             "last_contact_date": (last_contact_date_min, last_contact_date_max),
             "follow_up_by": (follow_up_by_min, follow_up_by_max),
         }
-        conditions = {
-            field: matching(value, field=field) for field, value in filters.items() if value.strip()
-        }
+        conditions = conditions_of(filters)
         within = {
             field: between(low, high, (f"{field}_min", f"{field}_max"))
             for field, (low, high) in ranges.items()

@@ -130,6 +130,11 @@ def matching(query: str, *, field: str = "query") -> Callable[[Iterable[str]], b
     return match
 
 
+def conditions_of(filters: Mapping[str, str]) -> dict[str, Callable[[Iterable[str]], bool]]:
+    """The match of each field for which a text is given."""
+    return {field: matching(value, field=field) for field, value in filters.items() if value.strip()}
+
+
 def first_results(rows: list[Row]) -> dict[str, Any]:
     """The result of a search: the number of matches, and the first few of them."""
     return {"total": len(rows), "results": [dict(row) for row in rows[:RESULT_LIMIT]]}

@@ -11,10 +11,10 @@ from nemo_gym.library.agent.workplace_assistant.fields import (
     Check,
     check_all,
     colleague,
+    conditions_of,
     day,
     first_results,
     known_field,
-    matching,
     one_of,
     text,
 )
@@ -69,9 +69,7 @@ class ProjectTools:
             "due_date": due_date,
             "board": board,
         }
-        conditions = {
-            field: matching(value, field=field) for field, value in filters.items() if value.strip()
-        }
+        conditions = conditions_of(filters)
         if not conditions:
             raise ToolError(f"Give at least one of: {', '.join(filters)}.")
         tasks = [

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
+from nemo_gym.environments.seeded_games import DEFAULT_N, SPLITS, split_seed
 from nemo_gym.verifiers.text import last_tagged, strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import Item, assistant
@@ -20,10 +21,6 @@ lose at once.
 - The higher total wins. A blackjack, 21 with the first two cards, beats every other 21. Equal hands draw.
 - A win gives 1, a draw 0 and a loss -1.
 Answer each turn with <action>hit</action> or <action>stand</action>. Any other answer means stand."""
-SPLITS: Final = ("train", "validation", "example", "test")
-DEFAULT_N: Final = 100
-_INTERLEAVED: Final = 3
-"""The first splits share one block of seeds, each with its own remainder. Later splits have blocks above."""
 
 
 class Blackjack(StepEnvironment):
@@ -53,13 +50,11 @@ class Blackjack(StepEnvironment):
         return (self.task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
 
     def task(self, split: str, seed: int, i: int) -> Task:
-        """Task i of a split. The seeds of two splits are never equal."""
-        number = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
-        block, place = divmod(SPLITS.index(split), _INTERLEAVED)
+        """Task i of a split."""
         return self.Task(
             task_id=f"{split}-{seed}-{i}",
             responses_create_params={**ask(PROMPT)},
-            seed=(number + (block << 40)) * _INTERLEAVED + place,
+            seed=split_seed(split, seed, i),
         )
 
     def reset(self, task: Task, session: Session) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
 from nemo_gym.environments.base import Config
+from nemo_gym.environments.seeded_games import DEFAULT_N, SPLITS, setup_of, split_seed
 from nemo_gym.library.games.sokoban.generation import make_room
 from nemo_gym.library.games.sokoban.room import MAX_BOXES, MAX_SIDE, MOVES, TOKENS, Room, read_room
 from nemo_gym.library.games.sokoban.search import shortest_solution
@@ -25,10 +26,6 @@ MOVE_REWARD: Final = -0.1
 BOX_REWARD: Final = 1.0
 """For a box that is pushed onto a target; it is taken back when the box is pushed off."""
 SOLVED_REWARD: Final = 10.0
-SPLITS: Final = ("train", "validation", "example", "test")
-DEFAULT_N: Final = 100
-_INTERLEAVED: Final = 3
-"""The first splits share one block of seeds, each with its own remainder. Later splits have blocks above."""
 
 Side = Annotated[int, msgspec.Meta(ge=3, le=MAX_SIDE)]
 Boxes = Annotated[int, msgspec.Meta(ge=1, le=MAX_BOXES)]
@@ -76,33 +73,22 @@ class Sokoban(StepEnvironment):
         """
         self.check_split(split, SPLITS)
         try:
-            self.setup(self.task(split, seed, 0)).make(random.Random(seed))
+            setup_of(self, self.task(split, seed, 0), Setup).make(random.Random(seed))
         except ValueError as error:
             raise UsageError(f"environment {self.name()}: {error}") from None
         return (self.task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
 
     def task(self, split: str, seed: int, i: int) -> Task:
-        """Task i of a split. The seeds of two splits are never equal."""
-        number = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
-        block, place = divmod(SPLITS.index(split), _INTERLEAVED)
+        """Task i of a split."""
         return self.Task(
             task_id=f"{split}-{seed}-{i}",
             responses_create_params={**ask(prompt(self.config.max_steps))},
-            seed=(number + (block << 40)) * _INTERLEAVED + place,
+            seed=split_seed(split, seed, i),
             **msgspec.structs.asdict(self.config),
         )
 
-    def setup(self, task: Task) -> "Setup":
-        """The row's fields, completed by its metadata and then by the settings."""
-        fields = {name: value for name, value in msgspec.structs.asdict(task).items() if value is not None}
-        settings = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **fields}
-        try:
-            return msgspec.convert(settings, Setup)
-        except msgspec.ValidationError as error:
-            raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
-
     def reset(self, task: Task, session: Session) -> str:
-        setup = self.setup(task)
+        setup = setup_of(self, task, Setup)
         try:
             room = setup.make(session.rng)
         except ValueError as error:

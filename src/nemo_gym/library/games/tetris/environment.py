@@ -12,10 +12,10 @@ import msgspec
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask, generate_tasks
 from nemo_gym.environments.base import Config
+from nemo_gym.environments.seeded_games import setup_of
 from nemo_gym.library.games.tetris.board import MOVES, Board, make_board
 from nemo_gym.library.games.tetris.search import shortest_line
 from nemo_gym.verifiers.text import strip_reasoning
-from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import Item, assistant
 
 MAX_MOVES: Final = 100
@@ -86,17 +86,8 @@ class Tetris(StepEnvironment):
                     **msgspec.structs.asdict(settings),
                 )
 
-    def setup(self, task: TetrisTask) -> Setup:
-        """The row's fields, completed by its metadata and then by the settings."""
-        fields = {name: value for name, value in msgspec.structs.asdict(task).items() if value is not None}
-        settings = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **fields}
-        try:
-            return msgspec.convert(settings, Setup)
-        except msgspec.ValidationError as error:
-            raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
-
     def reset(self, task: TetrisTask, session: Session) -> str:
-        setup = self.setup(task)
+        setup = setup_of(self, task, Setup)
         rng = session.rng if setup.seed is None else random.Random(setup.seed)
         session.state["board"] = make_board(rng, setup.dim_x, setup.dim_y, setup.box_type)
         session.state["moves_left"] = setup.max_steps

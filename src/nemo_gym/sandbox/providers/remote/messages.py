@@ -13,20 +13,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from nemo_gym.sandbox.errors import (
-    ArchiveIncomplete,
-    ArchiveRefused,
-    InvalidSandbox,
-    NotIsolated,
-    SandboxCreateError,
-    SandboxCreateVerificationError,
-    SandboxFileError,
-    SandboxNotStarted,
-    SandboxPtyError,
-    SandboxStopped,
-    SandboxUnreachable,
-    SandboxUnsupported,
-)
+from nemo_gym.sandbox import errors
+from nemo_gym.sandbox.errors import InvalidSandbox, NotIsolated, SandboxFileError, SandboxUnreachable
 from nemo_gym.sandbox.program import Program, ProgramResult
 from nemo_gym.sandbox.spec import SandboxPtySpec, SandboxSpec
 
@@ -308,22 +296,16 @@ class Refusal(msgspec.Struct):
         return _ERRORS.get(self.error, SandboxUnreachable)(self.message)
 
 
-_KINDS: Final[tuple[type[Exception], ...]] = (
-    ArchiveIncomplete,
-    ArchiveRefused,
-    InvalidSandbox,
-    NotIsolated,
-    SandboxCreateError,
-    SandboxCreateVerificationError,
-    SandboxFileError,
-    SandboxNotStarted,
-    SandboxPtyError,
-    SandboxStopped,
-    SandboxUnreachable,
-    SandboxUnsupported,
-    TimeoutError,
-)
-_ERRORS: Final = {**{kind.__name__: kind for kind in _KINDS}, "OSError": SandboxFileError}
+_ERRORS: Final[dict[str, type[Exception]]] = {
+    "TimeoutError": TimeoutError,
+    "OSError": SandboxFileError,
+    **{
+        name: kind
+        for name, kind in vars(errors).items()
+        if getattr(kind, "__module__", "") == errors.__name__
+    },
+}
+"""The errors that pass between the two sides, by name: all of `sandbox.errors`, and two of Python."""
 
 
 def to_header(request: Request) -> str:
