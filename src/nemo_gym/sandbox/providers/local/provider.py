@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import IO, Any, Final
@@ -32,6 +32,7 @@ from nemo_gym.sandbox.providers.local.jail import INSIDE_ID, SHARED
 from nemo_gym.sandbox.providers.local.landlock import reason_against, version
 from nemo_gym.sandbox.providers.local.launch import nothing_file
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout, inside_environment
+from nemo_gym.sandbox.providers.local.limits import disk_mib, process_limits
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.programs import Programs
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
@@ -39,7 +40,6 @@ from nemo_gym.sandbox.providers.local.settings import (
     LocalCreateConfig,
     LocalExecConfig,
     LocalLimitsConfig,
-    LocalOptions,
 )
 from nemo_gym.sandbox.providers.local.walls import check_walls
 from nemo_gym.sandbox.relay import at_address, http_address
@@ -59,13 +59,10 @@ from nemo_gym.support.process_output import Output
 
 log: Final = logging.getLogger(__name__)
 
-_OPTIONS: Final = "SandboxSpec.provider_options.local"
 _COPY_S: Final = 600.0
 _PIECE: Final = 1 << 20
 _DRAIN_S: Final = 0.25
 """Seconds to wait for output after a command has ended, when a process that it left holds the pipe open."""
-_DISK_MIB: Final = 256
-"""All files of a sandbox that has no file system of its own, unless its spec has a limit."""
 _NO_NETWORK: Final = (
     "can't be reached with `isolation: landlock`, which permits no sockets: set `network: host`, or use a "
     "machine that permits user namespaces"
@@ -468,7 +465,8 @@ class LocalProvider:
             usable = sorted(os.sched_getaffinity(0))
             cores = random.sample(usable, min(ceil(spec.limits.cpu), len(usable)))
         user = None if layout.owner is None else INSIDE_ID if layout.jailed else layout.owner
-        limits = self._rlimits(spec, isolation)
+        landlock = isolation.landlock
+        limits = process_limits(self._limits, spec, isolated=isolation.holds, landlock=landlock)
         folders = [layout.workdir, layout.home, layout.tmp]
         jail = walls = None
         if layout.jailed:
@@ -479,7 +477,7 @@ class LocalProvider:
             "jail": jail,
             "landlock": walls,
             "folders": folders if isolation.landlock else [],
-            "disk": (_disk_mib(spec, isolation) or 0) << 20,
+            "disk": (disk_mib(spec, landlock=landlock) or 0) << 20,
             "shares_user": isolation.landlock and layout.owner is None,
             "user": user,
             "workdir": layout.workdir,
@@ -499,24 +497,6 @@ class LocalProvider:
             "filter": {"network": network, "owner": layout.owner is None},
         }
 
-    def _rlimits(self, spec: SandboxSpec, isolation: Isolation) -> dict[str, int]:
-        """The limits of the settings, unless the spec has others."""
-        options = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
-        limits = {**asdict(self._limits), **options.limits}
-        own, spec_limits = settings_of(LocalLimitsConfig, limits, f"{_OPTIONS}.limits"), spec.limits
-        memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
-        files = [own.file_mib, _disk_mib(spec, isolation)]
-        largest = min((size for size in files if size is not None), default=None)
-        rlimits = {
-            "RLIMIT_CORE": 0,
-            "RLIMIT_DATA": None if memory is None else memory << 20,
-            "RLIMIT_FSIZE": None if largest is None else largest << 20,
-            "RLIMIT_CPU": own.cpu_s,
-            "RLIMIT_NOFILE": own.open_files,
-            "RLIMIT_NPROC": own.processes if isolation.holds else None,
-        }
-        return {name: most for name, most in rlimits.items() if most is not None}
-
     async def _prepare(self, sandbox: LocalSandbox, spec: SandboxSpec) -> None:
         for path, text in spec.files.items():
             fd = await sandbox.control.open(sandbox.layout.inside(path), write=True)
@@ -524,13 +504,6 @@ class LocalProvider:
         if spec.entrypoint:
             with nothing_file() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
-
-
-def _disk_mib(spec: SandboxSpec, isolation: Isolation) -> int | None:
-    """The limit for all files of a sandbox together, and so for each."""
-    if spec.limits.disk_gib is None:
-        return _DISK_MIB if isolation.landlock else None
-    return spec.limits.disk_gib << 10
 
 
 async def _remove_group(group: Group | None) -> None:
