@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, Program, SandboxPool, SandboxSpec
+from nemo_gym.sandbox.errors import SandboxCreateError
 from nemo_gym.sandbox.providers.local import LocalProvider
-from nemo_gym.sandbox.providers.local.groups import Groups, limiting_group, own_group
+from nemo_gym.sandbox.providers.local.groups import Group, Groups, limiting_group, own_group
 
 MEMORY = 64 << 20
 
@@ -121,6 +126,42 @@ class TestACopy:
         assert kernel.removed[-1]["memory.max"] == str(100 << 20)
         assert kernel.removed[-1]["pids.max"] == "30"
         assert list(kernel.folder.glob("gym-sandbox-*")) == []
+
+    async def test_the_group_of_a_sandbox_that_can_t_be_started_is_removed(
+        self, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> object:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        provider = LocalProvider(create={"cgroup": str(kernel.folder)})
+        await provider.isolation()
+        monkeypatch.setattr(socket, "socketpair", refuse)
+        with pytest.raises(SandboxCreateError, match="Too many open files"):
+            await provider.create(SandboxSpec())
+        assert list(kernel.folder.glob("gym-sandbox-*")) == []
+
+    async def test_groups_are_made_and_read_in_threads(
+        self, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here, threads = threading.current_thread(), list[threading.Thread]()
+        create, cpu_s, files = Groups.create, Group.cpu_s, Group.files
+
+        def noting(call: Callable[..., Any]) -> Callable[..., Any]:
+            def noted(*arguments: Any, **options: Any) -> Any:
+                threads.append(threading.current_thread())
+                return call(*arguments, **options)
+
+            return noted
+
+        provider = LocalProvider(create={"cgroup": str(kernel.folder)})
+        monkeypatch.setattr(Groups, "create", noting(create))
+        monkeypatch.setattr(Group, "cpu_s", noting(cpu_s))
+        monkeypatch.setattr(Group, "files", noting(files))
+        async with AsyncSandbox(provider) as sandbox:
+            await sandbox.start()
+            await sandbox.exec("true")
+        assert len(threads) > 3
+        assert here not in threads
 
     async def test_a_warm_sandbox_has_the_limit_of_its_program(self, kernel: Kernel) -> None:
         pool = SandboxPool({"local": {"create": {"cgroup": str(kernel.folder)}}})

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nemo_gym.support.finishing import finish
+from nemo_gym.support.finishing import finish, obtain
 
 
 @pytest.fixture
@@ -63,3 +63,54 @@ async def test_a_second_cancellation_does_not_wait(go: asyncio.Event) -> None:
     assert not work.done()
     go.set()
     assert await work
+
+
+@pytest.mark.parametrize("cancellations", [1, 2, 3])
+async def test_what_nobody_waits_for_any_more_is_released(go: asyncio.Event, cancellations: int) -> None:
+    released: list[str] = []
+    gone = asyncio.Event()
+
+    async def make() -> str:
+        await go.wait()
+        return "thing"
+
+    async def release(thing: str) -> None:
+        await asyncio.sleep(0)
+        released.append(thing)
+        gone.set()
+
+    task = asyncio.create_task(obtain(make(), release))
+    for _ in range(cancellations):
+        await settled()
+        task.cancel()
+    await settled()
+    assert task.done() == (cancellations > 2)
+    assert released == []
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await gone.wait()
+    assert released == ["thing"]
+
+
+async def test_what_is_obtained_is_not_released() -> None:
+    async def release(thing: str) -> None:
+        raise AssertionError(thing)
+
+    assert await obtain(asyncio.sleep(0, "thing"), release) == "thing"
+
+
+async def test_what_can_t_be_made_is_not_released(go: asyncio.Event) -> None:
+    async def fail() -> str:
+        await go.wait()
+        raise ValueError("no")
+
+    async def release(thing: str) -> None:
+        raise AssertionError(thing)
+
+    task = asyncio.create_task(obtain(fail(), release))
+    await settled()
+    task.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task

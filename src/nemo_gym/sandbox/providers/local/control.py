@@ -70,6 +70,7 @@ class Control:
         self._ends: dict[int, asyncio.Future[End]] = {}
         self._greeting: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._writing = asyncio.Lock()
+        self._ready_to_write: asyncio.Future[None] | None = None
         self._loop.add_reader(self._channel.fileno(), self._read)
 
     @classmethod
@@ -281,13 +282,13 @@ class Control:
         raise SandboxStopped("the sandbox is gone: its time is over or it was killed")
 
     async def _writable(self) -> None:
-        ready = self._loop.create_future()
-        fd = self._channel.fileno()
-        self._loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
+        ready = self._ready_to_write = self._loop.create_future()
+        self._loop.add_writer(self._channel.fileno(), lambda: ready.done() or ready.set_result(None))
         try:
             await ready
         finally:
-            self._loop.remove_writer(fd)
+            if self._channel.fileno() >= 0:
+                self._loop.remove_writer(self._channel.fileno())
 
     def _read(self) -> None:
         try:
@@ -319,7 +320,10 @@ class Control:
         if self._channel.fileno() < 0:
             return
         self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
+        if self._ready_to_write is not None and not self._ready_to_write.done():
+            self._ready_to_write.set_result(None)
         for waiting in (self._greeting, *self._answers.values(), *self._ends.values()):
             if not waiting.done():
                 waiting.set_exception(

@@ -66,8 +66,14 @@ async def launch(jail: dict[str, Any] | None) -> Launched:
             *words, pass_fds=fds, env={}, cwd="/", stdin=DEVNULL, stdout=DEVNULL, stderr=errors,
             start_new_session=True, **options,
         )  # fmt: skip
-        if outside is not None:
-            await _map_ids(process, outside, *pipes)
+        if pipes and outside is not None:
+            pipes[0].write.close()
+            try:
+                await finish(asyncio.to_thread(_map_ids, outside, *pipes))
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                raise
         ours.pop_all()
     return Launched(process, channel, errors)
 
@@ -115,22 +121,20 @@ def _command(
     return [*prefix, *words], fds, {} if prefix else {"preexec_fn": partial(os.setgroups, [])}
 
 
-async def _map_ids(process: Process, outside: int, info: _Pipe, wait: _Pipe) -> None:
+def _map_ids(outside: int, info: _Pipe, wait: _Pipe) -> None:
     """Map the user inside to another one than that of this process.
 
     Raises:
         OSError: bubblewrap did not start, or it is not permitted.
     """
-    info.write.close()
-    child = asyncio.ensure_future(asyncio.to_thread(_child_of, info.read))
+    child = _child_of(info.read)
     try:
-        map_ids(await asyncio.shield(child), outside)
+        map_ids(child, outside)
         wait.write.write(b"x")
-    except BaseException:
+    except OSError:
         # Until its ids are mapped, bubblewrap's child would outlive its parent.
-        with contextlib.suppress(Exception):
-            os.kill(await child, signal.SIGKILL)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
         raise
 
 

@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
@@ -61,10 +62,13 @@ class Layout:
         if workdir == "/" or workdir.startswith(("/proc", "/dev")):
             raise SandboxCreateError(f"workdir {workdir!r} can't be the working directory")
         try:
-            folder = Path(tempfile.mkdtemp(prefix="gym-sandbox-", dir=create.folder))
-            for name in ("work", "tmp", "home", "texts"):
-                (folder / name).mkdir()
-            owner = _give_away(folder, _unique_id() if unique else NOBODY) if os.geteuid() == 0 else None
+            with ExitStack() as stack:
+                folder = Path(tempfile.mkdtemp(prefix="gym-sandbox-", dir=create.folder))
+                stack.callback(remove_tree, folder)
+                for name in ("work", "tmp", "home", "texts"):
+                    (folder / name).mkdir()
+                owner = _give_away(folder, _unique_id() if unique else NOBODY) if os.geteuid() == 0 else None
+                stack.pop_all()
         except OSError as error:
             raise SandboxCreateError(f"no folder for a sandbox can be created: {error}") from error
         if jailed:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any, Final
 
-from nemo_gym.sandbox.errors import SandboxFileError, SandboxStopped
+from nemo_gym.sandbox.errors import SandboxFileError
 from nemo_gym.sandbox.program import Program, ProgramResult, Reason, reason_of, without_surrogates
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.launch import memory_file
@@ -48,7 +49,7 @@ class Programs:
             SandboxStopped: the sandbox failed while the program ran.
             SandboxFileError: a file of the program can't be written.
         """
-        control = self._idle.pop() if self._idle else await self._start()
+        control = await self._take()
         clean = False
         try:
             result, clean = await self._run(control, program)
@@ -58,6 +59,14 @@ class Programs:
                 self._idle.append(control)
             else:
                 await control.close()
+
+    async def _take(self) -> Control:
+        while self._idle:
+            control = self._idle.pop()
+            if control.running:
+                return control
+            await control.close()
+        return await self._start()
 
     def add(self, control: Control) -> None:
         """Take over a warm sandbox that has not run anything."""
@@ -85,7 +94,7 @@ class Programs:
             out.end.close()
             err.end.close()
             end, late = await _end_of(control, run, program.timeout_s)
-            clean = await control.reset() and not late and not end.excess
+            clean = not late and not end.excess and await control.reset()
             await asyncio.wait([out.drained, err.drained], timeout=_DRAIN_S)
             return self._result(program, end, late, out.data, err.data), clean
 
@@ -111,7 +120,7 @@ class Programs:
 
 
 async def _end_of(control: Control, run: Run, limit: float) -> tuple[End, bool]:
-    """The end of a program, and whether it was killed because it took too long."""
+    """The end of a program, and whether it took too long. Then it is killed, or ends with its sandbox."""
     try:
         async with asyncio.timeout(limit):
             return await asyncio.shield(run.end), False
@@ -121,7 +130,7 @@ async def _end_of(control: Control, run: Run, limit: float) -> tuple[End, bool]:
                 await control.clear()
                 return await asyncio.shield(run.end), True
         except TimeoutError:
-            raise SandboxStopped("a sandbox could not be emptied") from None
+            return End(128 + signal.SIGKILL, limit, 0), True
 
 
 def _packed(program: Program) -> bytes:

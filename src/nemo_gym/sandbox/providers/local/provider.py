@@ -10,8 +10,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, dataclass, field
-from io import BytesIO
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import IO, Any, Final
@@ -33,6 +32,7 @@ from nemo_gym.sandbox.providers.local.jail import INSIDE_ID, SHARED
 from nemo_gym.sandbox.providers.local.landlock import reason_against, version
 from nemo_gym.sandbox.providers.local.launch import nothing_file
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout, inside_environment
+from nemo_gym.sandbox.providers.local.limits import disk_mib, process_limits
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.programs import Programs
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
@@ -40,7 +40,6 @@ from nemo_gym.sandbox.providers.local.settings import (
     LocalCreateConfig,
     LocalExecConfig,
     LocalLimitsConfig,
-    LocalOptions,
 )
 from nemo_gym.sandbox.providers.local.walls import check_walls
 from nemo_gym.sandbox.relay import at_address, http_address
@@ -60,13 +59,10 @@ from nemo_gym.support.process_output import Output
 
 log: Final = logging.getLogger(__name__)
 
-_OPTIONS: Final = "SandboxSpec.provider_options.local"
 _COPY_S: Final = 600.0
 _PIECE: Final = 1 << 20
 _DRAIN_S: Final = 0.25
 """Seconds to wait for output after a command has ended, when a process that it left holds the pipe open."""
-_DISK_MIB: Final = 256
-"""All files of a sandbox that has no file system of its own, unless its spec has a limit."""
 _NO_NETWORK: Final = (
     "can't be reached with `isolation: landlock`, which permits no sockets: set `network: host`, or use a "
     "machine that permits user namespaces"
@@ -213,28 +209,28 @@ class LocalProvider:
         _check_user(user)
         sandbox = _sandbox(handle)
         out, err = await self._outputs(sandbox)
-        group = sandbox.control.group
-        before = None if group is None else group.cpu_s()
+        before = await _cpu_s(sandbox.control.group)
+        limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
         try:
-            with out.end, err.end, nothing_file() as nothing:
-                run = await sandbox.control.run(
-                    [self._shell, "-c", command],
-                    {**sandbox.env, **(env or {})},
-                    None if cwd is None else sandbox.layout.inside(cwd),
-                    [nothing.fileno(), out.end.fileno(), err.end.fileno()],
-                )
-            limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
-            end = await _end_of(sandbox.control, run, limit)
+            async with asyncio.timeout(limit):
+                with out.end, err.end, nothing_file() as nothing:
+                    run = await sandbox.control.run(
+                        [self._shell, "-c", command],
+                        {**sandbox.env, **(env or {})},
+                        None if cwd is None else sandbox.layout.inside(cwd),
+                        [nothing.fileno(), out.end.fileno(), err.end.fileno()],
+                    )
+                end = await _end_of(sandbox.control, run)
         except SandboxStopped as error:
             out.close()
             err.close()
             return SandboxExecResult(out.text, str(error), RUNTIME_FAILURE, "sandbox_stopped")
         except TimeoutError:
-            raise
+            raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
         except OSError as error:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         await asyncio.wait([out.drained, err.drained], timeout=_DRAIN_S)
-        usage = _usage(end, group, before)
+        usage = _usage(end, before, await _cpu_s(sandbox.control.group))
         excess = f"\n[killed: the sandbox had too much {end.excess}]\n" if end.excess else ""
         return SandboxExecResult(out.text, err.text + excess, end.code, usage=usage)
 
@@ -250,19 +246,18 @@ class LocalProvider:
         return out, err
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
+        sandbox = _sandbox(handle)
         try:
-            with source_path.open("rb") as source:
-                mode = os.fstat(source.fileno()).st_mode & 0o777
-                await _write(_sandbox(handle), target_path, source, mode)
-        except OSError as error:
+            fd = await sandbox.control.open(sandbox.layout.inside(target_path), write=True)
+            await finish(asyncio.to_thread(_copy_in, source_path, fd))
+        except (OSError, SandboxStopped) as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
     async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
         sandbox = _sandbox(handle)
         try:
             fd = await sandbox.control.open(sandbox.layout.inside(source_path))
-            with os.fdopen(fd, "rb") as source:
-                await asyncio.to_thread(_save, source, target_path)
+            await finish(asyncio.to_thread(_copy_out, fd, target_path))
         except (OSError, SandboxStopped) as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
@@ -284,10 +279,11 @@ class LocalProvider:
                         [nothing.fileno(), target.fileno(), err.end.fileno()],
                     )
                 target.close()
-                end = await _end_of(sandbox.control, run, _COPY_S)
+                async with asyncio.timeout(_COPY_S):
+                    end = await _end_of(sandbox.control, run)
                 await asyncio.wait([err.drained], timeout=_DRAIN_S)
         except (OSError, SandboxStopped) as error:
-            raise SandboxFileError(f"{path} can't be packed: {error}") from error
+            raise SandboxFileError(f"{path} can't be packed: {str(error) or 'it took too long'}") from error
         if end.code not in PACKED:
             raise SandboxFileError(f"{path} can't be packed: {err.text.strip()[-500:]}")
 
@@ -469,7 +465,8 @@ class LocalProvider:
             usable = sorted(os.sched_getaffinity(0))
             cores = random.sample(usable, min(ceil(spec.limits.cpu), len(usable)))
         user = None if layout.owner is None else INSIDE_ID if layout.jailed else layout.owner
-        limits = self._rlimits(spec, isolation)
+        landlock = isolation.landlock
+        limits = process_limits(self._limits, spec, isolated=isolation.holds, landlock=landlock)
         folders = [layout.workdir, layout.home, layout.tmp]
         jail = walls = None
         if layout.jailed:
@@ -480,7 +477,7 @@ class LocalProvider:
             "jail": jail,
             "landlock": walls,
             "folders": folders if isolation.landlock else [],
-            "disk": (_disk_mib(spec, isolation) or 0) << 20,
+            "disk": (disk_mib(spec, landlock=landlock) or 0) << 20,
             "shares_user": isolation.landlock and layout.owner is None,
             "user": user,
             "workdir": layout.workdir,
@@ -500,37 +497,13 @@ class LocalProvider:
             "filter": {"network": network, "owner": layout.owner is None},
         }
 
-    def _rlimits(self, spec: SandboxSpec, isolation: Isolation) -> dict[str, int]:
-        """The limits of the settings, unless the spec has others."""
-        options = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
-        limits = {**asdict(self._limits), **options.limits}
-        own, spec_limits = settings_of(LocalLimitsConfig, limits, f"{_OPTIONS}.limits"), spec.limits
-        memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
-        files = [own.file_mib, _disk_mib(spec, isolation)]
-        largest = min((size for size in files if size is not None), default=None)
-        rlimits = {
-            "RLIMIT_CORE": 0,
-            "RLIMIT_DATA": None if memory is None else memory << 20,
-            "RLIMIT_FSIZE": None if largest is None else largest << 20,
-            "RLIMIT_CPU": own.cpu_s,
-            "RLIMIT_NOFILE": own.open_files,
-            "RLIMIT_NPROC": own.processes if isolation.holds else None,
-        }
-        return {name: most for name, most in rlimits.items() if most is not None}
-
     async def _prepare(self, sandbox: LocalSandbox, spec: SandboxSpec) -> None:
         for path, text in spec.files.items():
-            await _write(sandbox, path, BytesIO(text.encode("utf-8", "surrogateescape")), 0o644)
+            fd = await sandbox.control.open(sandbox.layout.inside(path), write=True)
+            await finish(asyncio.to_thread(_write, fd, text.encode("utf-8", "surrogateescape")))
         if spec.entrypoint:
             with nothing_file() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
-
-
-def _disk_mib(spec: SandboxSpec, isolation: Isolation) -> int | None:
-    """The limit for all files of a sandbox together, and so for each."""
-    if spec.limits.disk_gib is None:
-        return _DISK_MIB if isolation.landlock else None
-    return spec.limits.disk_gib << 10
 
 
 async def _remove_group(group: Group | None) -> None:
@@ -542,44 +515,48 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _usage(end: End, group: Group | None, before: float | None) -> SandboxUsage:
+async def _cpu_s(group: Group | None) -> float | None:
+    return None if group is None else await asyncio.to_thread(group.cpu_s)
+
+
+def _usage(end: End, before: float | None, after: float | None) -> SandboxUsage:
     """The usage of a command.
 
     Args:
         end: its end.
-        group: the control group of the sandbox.
-        before: the CPU seconds of the group when the command started.
+        before, after: the CPU seconds of the sandbox's control group when the command started and ended.
     """
-    after = None if group is None else group.cpu_s()
     if before is None or after is None:
         return SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
     return SandboxUsage(after - before, end.peak_kib / 1024, "cgroup")
 
 
-async def _end_of(control: Control, run: Run, limit: float) -> End:
-    """The end of a run. It is killed when it takes too long or this is cancelled."""
+async def _end_of(control: Control, run: Run) -> End:
+    """The end of a run, which is killed when this is cancelled."""
     try:
-        async with asyncio.timeout(limit):
-            return await asyncio.shield(run.end)
-    except TimeoutError:
-        await control.kill(run)
-        raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
+        return await asyncio.shield(run.end)
     except asyncio.CancelledError:
         await control.kill(run)
         raise
 
 
-async def _write(sandbox: LocalSandbox, path: str, source: IO[bytes], mode: int) -> None:
-    fd = await sandbox.control.open(sandbox.layout.inside(path), write=True)
+def _write(fd: int, data: bytes) -> None:
     with os.fdopen(fd, "wb") as target:
-        os.fchmod(fd, mode | 0o600)
-        await asyncio.to_thread(shutil.copyfileobj, source, target, _PIECE)
+        os.fchmod(fd, 0o644)
+        target.write(data)
 
 
-def _save(source: IO[bytes], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as target:
+def _copy_in(path: Path, fd: int) -> None:
+    with os.fdopen(fd, "wb") as target, path.open("rb") as source:
+        os.fchmod(fd, os.fstat(source.fileno()).st_mode & 0o777 | 0o600)
         shutil.copyfileobj(source, target, _PIECE)
+
+
+def _copy_out(fd: int, path: Path) -> None:
+    with os.fdopen(fd, "rb") as source:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as target:
+            shutil.copyfileobj(source, target, _PIECE)
 
 
 async def _remove(layout: Layout, sandbox: LocalSandbox | None) -> None:

@@ -8,6 +8,7 @@ import os
 import pty
 import struct
 import termios
+from contextlib import ExitStack
 
 from nemo_gym.sandbox.errors import SandboxPtyError, SandboxStopped
 from nemo_gym.sandbox.providers.local.control import Control, Run
@@ -105,27 +106,29 @@ async def open_session(
     Raises:
         SandboxPtyError: it can't be started.
     """
-    if size is not None:
-        outer, inner = pty.openpty()
-        _set_size(outer, *size)
-        ours, theirs = [outer], [inner, inner, inner]
-    else:
-        (stdin, to), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
-        ours, theirs = [to, out, err], [stdin, stdout, stderr]
     try:
-        run = await control.run(argv, env, cwd, theirs, tty=size is not None)
-    except BaseException as error:
-        for fd in ours:
-            os.close(fd)
-        if isinstance(error, OSError | SandboxStopped):
-            raise SandboxPtyError(f"{argv[0]} can't be started: {error}") from error
-        raise
-    finally:
-        for fd in set(theirs):
-            os.close(fd)
-    if size is not None:
-        return LocalSession(control, run, ours[0], ours[0])
-    return LocalSession(control, run, *ours)
+        with ExitStack() as ours, ExitStack() as theirs:
+            if size is not None:
+                outer, inner = _kept(pty.openpty(), ours, theirs)
+                _set_size(outer, *size)
+                own, given = [outer, outer], [inner, inner, inner]
+            else:
+                stdin, to = _kept(os.pipe(), theirs, ours)
+                out, stdout = _kept(os.pipe(), ours, theirs)
+                err, stderr = _kept(os.pipe(), ours, theirs)
+                own, given = [to, out, err], [stdin, stdout, stderr]
+            run = await control.run(argv, env, cwd, given, tty=size is not None)
+            ours.pop_all()
+    except (OSError, SandboxStopped) as error:
+        raise SandboxPtyError(f"{argv[0]} can't be started: {error}") from error
+    return LocalSession(control, run, *own)
+
+
+def _kept(ends: tuple[int, int], *stacks: ExitStack) -> tuple[int, int]:
+    """Two descriptors, each of which its stack closes."""
+    for fd, stack in zip(ends, stacks, strict=True):
+        stack.callback(os.close, fd)
+    return ends
 
 
 def _set_size(fd: int, rows: int, cols: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Final
 
 from nemo_gym.sandbox.errors import SandboxCreateError, SandboxStopped
 from nemo_gym.sandbox.providers.local.control import Control
 from nemo_gym.sandbox.providers.local.launch import nothing_file
 from nemo_gym.sandbox.providers.local.layout import Layout
+from nemo_gym.support.finishing import finish
 from nemo_gym.support.process_output import Output
 
 _TEST_S: Final = 20.0
@@ -62,9 +64,7 @@ async def check_walls(control: Control, layout: Layout, *, network: bool) -> Non
         SandboxCreateError: it does not, or can't run a program.
     """
     place = layout.folder / _NAME
-    place.write_text("closed")
-    if layout.owner is not None:
-        os.chown(place, layout.owner, layout.owner)  # so that only Landlock can close it
+    await finish(asyncio.to_thread(_write, place, layout.owner))
     words = [
         "python3",
         "-I",
@@ -92,3 +92,9 @@ async def check_walls(control: Control, layout: Layout, *, network: bool) -> Non
         raise SandboxCreateError(f"no program runs in the sandbox: {' '.join(lines)[-300:] or 'no output'}")
     if lines[:-1]:
         raise SandboxCreateError(f"code in the sandbox {', '.join(lines[:-1])}")
+
+
+def _write(place: Path, owner: int | None) -> None:
+    place.write_text("closed")
+    if owner is not None:
+        os.chown(place, owner, owner)  # so that only Landlock can close it

@@ -68,7 +68,7 @@ _SIZES = (b"RssAnon", b"RssShmem", b"VmSwap", b"VmSize", *_NOT_SHARED)
 
 def _sizes_of(pid: int) -> dict[bytes, int]:
     """The fields of proc_pid_status(5) that are sizes, in bytes. A process that ends has none."""
-    sizes = dict.fromkeys(_SIZES, 0)
+    sizes: dict[bytes, int] = dict.fromkeys(_SIZES, 0)
     if pid != 1:
         with open(f"/proc/{pid}/status", "rb") as file:
             for line in file:

@@ -43,16 +43,19 @@ TYPE_CHECKING = False  # The first program need not wait for `typing`.
 if TYPE_CHECKING:
     from typing import Any
 
+_CONTROL = 3
 _MOST_FDS = 4096
 _MOST_SWEEPS = 100
 
 
 def main(control_fd: int) -> None:
     """Serve the other end of a socket until it closes or the sandbox's time is over."""
-    control = socket.socket(fileno=control_fd)
+    if control_fd != _CONTROL:
+        os.dup2(control_fd, _CONTROL)
+    control = socket.socket(fileno=_CONTROL)
     control.set_inheritable(False)
-    os.closerange(3, control_fd)  # what bubblewrap left open
-    os.closerange(control_fd + 1, _MOST_FDS)
+    # What came beside it has any numbers, and what is opened from now on has low ones.
+    os.closerange(_CONTROL + 1, max(map(int, os.listdir("/proc/self/fd"))) + 1)
     data, fds = receive(control)
     plan = decoded(data)
     files = dict(zip(plan["files"], fds, strict=True))
@@ -193,7 +196,7 @@ class Supervisor:
                 limit(resource.RLIMIT_DATA, request["memory"])
                 os.environ.clear()
                 os.environ.update(request["env"])
-                os.closerange(3, _MOST_FDS)
+                os.closerange(_CONTROL, _MOST_FDS)
                 play(program["code"], program["arguments"])
             except (OSError, ValueError) as error:
                 os.write(write, json.dumps(_failure(error)).encode())
