@@ -724,8 +724,11 @@ BOMB = "columns: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("columns: [" + "[" * 200 + "]" * 200 + "]", "c.yaml: nested more than 100 deep"),
         ("# " + "x" * (4 << 20), "c.yaml: larger than 4 MiB"),
         ("- columns", "c.yaml: expected a mapping at the top, got a list"),
-        ("columns: [name]", "c.yaml: columns[0]: expected an object"),
-        ("columns: []\nmodel_configs: {}", "c.yaml: model_configs: expected a list of objects"),
+        ("columns: [name]", "c.yaml: Expected `object`, got `str` - at `columns[0]`"),
+        (
+            "columns: []\nmodel_configs: {}",
+            "c.yaml: Expected `array | null`, got `object` - at `model_configs`",
+        ),
         ("columns: []\n1: 2", "c.yaml: a configuration has no part 1. Known: columns"),
         ("", "c.yaml: expected a Data Designer configuration, with a list `columns`"),
     ],
@@ -759,10 +762,11 @@ def test_a_model_without_parameters_gets_another_endpoint(tmp_path: Path) -> Non
 def test_braces_in_a_configuration_are_text_and_dates_too(tmp_path: Path) -> None:
     prompt = "Explain ${name:-x}, ${a b} and a lone ${ of bash, and {{ topic }}."
     path = tmp_path / "c.yaml"
-    path.write_text(json.dumps({"columns": [{"name": "a", "prompt": prompt}]}) + "\n")
-    assert load_config(path)["data_designer"]["columns"] == [{"name": "a", "prompt": prompt}]
-    path.write_text("columns: [{name: a, start: 2024-01-31}]")
-    assert load_config(path)["data_designer"]["columns"] == [{"name": "a", "start": "2024-01-31"}]
+    text = {"name": "a", "column_type": "llm-text", "prompt": prompt}
+    path.write_text(json.dumps({"columns": [text]}) + "\n")
+    assert load_config(path)["data_designer"]["columns"] == [text]
+    path.write_text("columns: [{name: a, column_type: sampler, start: 2024-01-31}]")
+    assert load_config(path)["data_designer"]["columns"][0]["start"] == "2024-01-31"
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"a": "\xff"}', b"[" * 100_000])

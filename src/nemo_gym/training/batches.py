@@ -73,7 +73,10 @@ def batch(
     if multiple_of < 1 or (max_len is not None and max_len < 1):
         raise UsageError("batch: max_len and multiple_of must be at least 1")
     if not isinstance(cast("object", pad_id), Integral):
-        raise UsageError(f"batch: pad_id {pad_id!r}: expected a token id, such as that of the end token")
+        raise UsageError(
+            f"batch: pad_id {pad_id!r}: expected a token id; where a tokenizer has no pad token, its "
+            "eos_token_id will do"
+        )
     numbered = [
         (place, sequence)
         for place, one in enumerate(rollouts)
@@ -81,8 +84,6 @@ def batch(
     ]
     if not numbered:
         raise UsageError("batch: there is no rollout in it")
-    if pad_id is None:  # pyright: ignore[reportUnnecessaryComparison]
-        raise UsageError("batch: pad_id: the tokenizer has no pad token; its eos_token_id will do")
     every = [sequence for _, sequence in numbered]
     longest = max(len(sequence) for sequence in every)
     most = longest if max_len is None else min(longest, max_len)
