@@ -257,8 +257,10 @@ class TestFiles:
         (tmp_path / "x").write_text("x")
         with pytest.raises(SandboxFileError, match=r"Read-only|Permission denied|outside"):
             await sandbox.upload(tmp_path / "x", "/usr/x")
+        await sandbox.upload(tmp_path / "x", "y")
         with pytest.raises(SandboxFileError, match="can't be copied"):
-            await sandbox.upload(tmp_path / "none", "x")
+            await sandbox.upload(tmp_path / "none", "y")
+        assert (await sandbox.exec("cat y")).stdout == "x"
 
     async def test_a_folder_made_unreadable_is_removed_all_the_same(self, sandbox):
         await sandbox.exec("mkdir -p a/b && touch a/b/c && chmod 000 a/b a")

@@ -208,8 +208,8 @@ class LocalProvider:
         """
         _check_user(user)
         sandbox = _sandbox(handle)
-        out, err = await self._outputs(sandbox)
         before = await _cpu_s(sandbox.control.group)
+        out, err = await self._outputs(sandbox)
         limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(limit):
@@ -248,9 +248,11 @@ class LocalProvider:
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         sandbox = _sandbox(handle)
         try:
-            fd = await sandbox.control.open(sandbox.layout.inside(target_path), write=True)
-            await finish(asyncio.to_thread(_copy_in, source_path, fd))
-        except (OSError, SandboxStopped) as error:
+            opening = asyncio.to_thread(source_path.open, "rb")
+            with await obtain(opening, lambda source: asyncio.to_thread(source.close)) as source:
+                fd = await sandbox.control.open(sandbox.layout.inside(target_path), write=True)
+                await finish(asyncio.to_thread(_copy_in, source, fd))
+        except OSError as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
     async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
@@ -546,8 +548,8 @@ def _write(fd: int, data: bytes) -> None:
         target.write(data)
 
 
-def _copy_in(path: Path, fd: int) -> None:
-    with os.fdopen(fd, "wb") as target, path.open("rb") as source:
+def _copy_in(source: IO[bytes], fd: int) -> None:
+    with os.fdopen(fd, "wb") as target:
         os.fchmod(fd, os.fstat(source.fileno()).st_mode & 0o777 | 0o600)
         shutil.copyfileobj(source, target, _PIECE)
 
