@@ -68,9 +68,7 @@ class HFPolicy(Policy):
             tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True, **source)
             model: Any = library.AutoModelForCausalLM.from_pretrained(folder, **options)
         except (OSError, ValueError, ImportError) as error:
-            raise UsageError(
-                f"{path}: not a model that transformers can load: {_one_line(error)}"
-            ) from None
+            raise UsageError(f"{path}: not a model that transformers can load: {_one_line(error)}") from None
         if source:
             _forget_quantisation(model)
         return cls(model, tokenizer)
