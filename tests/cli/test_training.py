@@ -77,6 +77,7 @@ def test_broken_tokens_end_the_check_with_1_and_name_the_line(gym: Gym, run: Pat
 
 def test_a_break_in_another_branch_is_found(gym: Gym, run: Path) -> None:
     side = json.loads(row(0, [[1], [5, 5]]))["response"]["output"]
+    side[0]["content"] = [{"type": 5}]
     branched = json.loads(row(0, [[1], [1, 9, 2]])) | {
         "_ng_token_capture": {"branches": [{"invocation_id": "main"}, {"invocation_id": "side"}]},
         "ng_trajectory": {"invocations": [{"invocation_id": "side", "conversation": side}]},

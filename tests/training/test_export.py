@@ -21,6 +21,7 @@ from nemo_gym.training.exports.selection import Choice
 from nemo_gym.training.token_report import check_run
 from nemo_gym.wire.errors import DataError, ModelTimeout, UsageError
 from nemo_gym.wire.items import assistant, function_call, function_call_output, user
+from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored, tool_rollout, with_tokens
@@ -133,6 +134,7 @@ def test_odd_values_of_other_programs_are_written(tmp_path: Path, format: str) -
     odd.reward = 10**30
     assert odd.response is not None
     odd.response.data["model"] = True
+    odd.response.data["usage"] = {"input_tokens": 10**30, "output_tokens": 1, "total_tokens": 1}
 
     report = export(write_run(tmp_path, [odd, tool_rollout(repeat=1)]), format)
 
@@ -378,6 +380,16 @@ def test_an_empty_folder_and_an_earlier_export_are_replaced(tmp_path: Path) -> N
     export(write_run(tmp_path, [tool_rollout()]), "atif", tmp_path / "out")
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "run-0-0.json"]
+
+
+@pytest.mark.parametrize("items", [["words"], [5], [{"type": 5}], [{"type": "message"}]])
+def test_a_line_with_other_items_is_named(tmp_path: Path, items: list[Any]) -> None:
+    run = tmp_path / "run.jsonl"
+    row = tool_rollout().to_row()
+    run.write_bytes(encode({**row, "response": {**row["response"], "output": items}}) + b"\n")
+
+    with pytest.raises(DataError, match="line 1"):
+        export(run, "sft")
 
 
 def test_a_long_rollout_takes_memory_for_each_token_once(tmp_path: Path) -> None:

@@ -57,7 +57,11 @@ def _checked_response(data: Any, *, with_tokens: bool) -> Any:
     if not all(isinstance(kind, str) for kind in kinds):
         raise ValueError("response.output: an item's type is not text")
     checks = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _WITH_PARTS]
-    checks = checks if with_tokens else [item and without_tokens(item) for item in checks]
+    if not with_tokens:
+        checks = [
+            without_tokens(cast("dict[str, Any]", item)) if isinstance(item, dict) else item
+            for item in checks
+        ]
     return {**fields, "usage": read_response({**fields, "output": checks}).usage}
 
 

@@ -345,7 +345,7 @@ class Rollouts:
             raise UsageError(f"there is no row {number}: dataset() has given {len(self._tasks)} rows")
         task = self._tasks[number]
         prompt = one.get("prompt") if isinstance(one, Mapping) else None
-        if isinstance(prompt, list) and _texts(prompt) != _texts(_messages(task)):
+        if isinstance(prompt, list) and _texts(cast("object", prompt)) != _texts(_messages(task)):
             raise UsageError(
                 f"row {number} has another prompt than here: it is of another data set, or was changed"
             )

@@ -8,12 +8,13 @@ differing token shows what happened in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
 from nemo_gym.wire.item_text import from_model
-from nemo_gym.wire.items import TOKEN_FIELDS, Item, Message, message_text
+from nemo_gym.wire.items import TOKEN_FIELDS, Item
+from nemo_gym.wire.json_values import content_text
 from nemo_gym.wire.token_packing import ADDED
 from nemo_gym.wire.token_spans import Span, TokenFault, read_span
 
@@ -275,7 +276,8 @@ def _ends_a_call(items: Sequence[Item], place: int) -> bool:
 
 
 def _text_of(item: Item) -> str:
-    return message_text(cast("Message", item)) if item.get("type", "message") == "message" else ""
+    fields = cast("dict[str, Any]", item)
+    return content_text(fields.get("content")) if fields.get("type", "message") == "message" else ""
 
 
 def _has_tokens(item: Item) -> bool:

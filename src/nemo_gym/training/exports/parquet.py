@@ -13,7 +13,9 @@ from nemo_gym.training.exports.formats import origin
 from nemo_gym.training.exports.selection import Example
 from nemo_gym.training.sequences import TokenSequence, sequences
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import count_of, object_of
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.response import Usage
 
 ROWS_AT_A_TIME = 1_000
 
@@ -38,8 +40,8 @@ def column_values(example: Example, run: str) -> dict[str, Any]:
         "completion": [_message(one) for one in example.conversation.completion],
         "tools": encode(example.conversation.tools).decode(),
         "task": encode(example.rollout.row).decode(),
-        "input_tokens": usage["input_tokens"] if usage else None,
-        "output_tokens": usage["output_tokens"] if usage else None,
+        "input_tokens": _count(usage, "input_tokens"),
+        "output_tokens": _count(usage, "output_tokens"),
         **_tokens(main),
     }
 
@@ -97,6 +99,11 @@ def _schema(pa: Any) -> Any:
         "mask": text,
     }
     return pa.schema(list(columns.items()))
+
+
+def _count(usage: Usage | None, name: str) -> int | None:
+    count = count_of(object_of(usage).get(name))
+    return count if count is not None and count < 1 << 63 else None
 
 
 def _message(message: Message) -> dict[str, Any]:
