@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,16 +135,24 @@ def use_hub(
 def start_server() -> Iterator[StartServer]:
     """Start a `gym_server.py` with the given options; its base URL, and the process to kill."""
     with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(server_process(**options))
 
-        def start(**options: Any) -> tuple[str, subprocess.Popen[str]]:
-            words = [f"--{name}={value}" for name, value in options.items()]
-            command = [sys.executable, str(SUPPORT / "gym_server.py"), *words]
-            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-            stack.callback(process.kill)
-            assert process.stdout is not None
-            return f"http://127.0.0.1:{int(process.stdout.readline())}", process
 
-        yield start
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    """The base URL of a `gym_server.py` that the tests of a file share, so none may end it."""
+    with server_process() as (url, _):
+        yield url
+
+
+@contextmanager
+def server_process(**options: Any) -> Generator[tuple[str, subprocess.Popen[str]]]:
+    words = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, str(SUPPORT / "gym_server.py"), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process
+        process.kill()
 
 
 @pytest.fixture(scope="session", autouse=True)

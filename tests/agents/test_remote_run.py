@@ -20,8 +20,8 @@ MESSAGE = {"type": "message", "role": "assistant", "content": [{"type": "output_
 
 
 @pytest.fixture
-async def agent(start_server: StartServer) -> AsyncIterator[RemoteRun]:
-    agent = RemoteRun(url=start_server()[0], timeout=60)
+async def agent(server_url: str) -> AsyncIterator[RemoteRun]:
+    agent = RemoteRun(url=server_url, timeout=60)
     yield agent
     await agent.aclose()
 
@@ -151,9 +151,11 @@ async def test_a_server_that_hangs_is_a_typed_failure(start_server: StartServer)
     await agent.aclose()
 
 
-async def test_a_server_that_dies_is_a_typed_failure(agent: RemoteRun) -> None:
+async def test_a_server_that_dies_is_a_typed_failure(start_server: StartServer) -> None:
+    agent = RemoteRun(url=start_server()[0])
     with pytest.raises(ServerUnreachable):
         await run(agent, row("die"))
+    await agent.aclose()
 
 
 async def test_a_head_server_says_where_each_row_goes(start_server: StartServer) -> None:

@@ -384,13 +384,14 @@ def test_the_help_of_run_is_in_panels_and_fits_80_columns(
     assert "…" not in screen
 
 
-def test_no_help_page_cuts_a_word_at_80_columns() -> None:
+def test_no_help_page_cuts_a_word_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     def paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
         for name, inner in getattr(command, "commands", {}).items():
             if not inner.hidden:
                 yield from paths(inner, (*path, name))
 
+    monkeypatch.setattr("typer.testing._get_command", lambda _: command_line())
     for path in paths(command_line()):
         screen = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"}).output
         assert "Usage:" in screen

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -33,9 +34,8 @@ QUICK = Retry(attempts=3, budget=60.0, base=0.01, cap=0.05)
 
 
 @pytest.fixture
-async def link(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
-    url, _ = start_server()
-    link = RemoteEnvironment(url, retry=QUICK)
+async def link(server_url: str) -> AsyncIterator[RemoteEnvironment]:
+    link = RemoteEnvironment(server_url, retry=QUICK)
     yield link
     await link.aclose()
 
@@ -49,7 +49,8 @@ async def game(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
 
 
 def row(**fields: Any) -> dict[str, Any]:
-    return {"responses_create_params": {"input": "hi"}, "expected": "x", "task_id": "t", **fields}
+    """A row; the server counts the requests for each by its id."""
+    return {"responses_create_params": {"input": "hi"}, "expected": "x", "task_id": uuid4().hex, **fields}
 
 
 async def test_every_request_carries_the_cookie_of_the_answer_before(link: RemoteEnvironment) -> None:
@@ -102,7 +103,6 @@ async def test_broken_arguments_are_an_answer_to_the_model(link: RemoteEnvironme
         ('{"reward": "high"}', VerifierFault, None),
         ('{"reward": null}', VerifierFault, None),
         ('{"reward": 1, "reward_components": 3}', VerifierFault, None),
-        ("die", ServerUnreachable, None),
     ],
 )
 async def test_a_verifier_that_fails_is_a_typed_failure_and_is_asked_once(
@@ -114,6 +114,16 @@ async def test_a_verifier_that_fails_is_a_typed_failure_and_is_asked_once(
 
     assert type(caught.value) is error
     assert caught.value.http_status == status
+
+
+async def test_a_server_that_dies_in_its_verifier_is_unreachable(start_server: StartServer) -> None:
+    link = RemoteEnvironment(start_server()[0], retry=QUICK)
+    with pytest.raises(ServerUnreachable) as caught:
+        async with link.session(row(trouble={"/verify": "die"})) as session:
+            await link.verify(session, Response.of([]))
+    await link.aclose()
+
+    assert caught.value.http_status is None
 
 
 async def test_a_verifier_that_does_not_answer_in_time_is_one_too(start_server: StartServer) -> None:
@@ -159,7 +169,7 @@ async def test_a_tool_call_is_never_sent_twice_when_it_may_have_been_carried_out
 ) -> None:
     url, _ = start_server()
     link = RemoteEnvironment(url, timeouts=Timeouts.of(2.0), retry=QUICK)
-    async with link.session(row(trouble={"/add": "hang"})) as session:
+    async with link.session(row(trouble={"/add": "hang"}, task_id="t")) as session:
         with pytest.raises(ServerTimeout):
             await link.call(session, function_call("add", "{}", call_id="1"))
     await link.aclose()

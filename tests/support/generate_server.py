@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from typing import Any
+
+from tests.support.json_server import json_server
 
 
 class Engine:
@@ -67,39 +68,14 @@ def logprob(place: int, token: int) -> float:
 def serving(engine: Engine) -> Iterator[str]:
     """Serve an engine; yields its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(path: str, body: dict[str, Any] | None, headers: Message) -> tuple[int, Any]:
+        if body is not None:
+            engine.headers.append(headers["X-Session-ID"])
+        try:
+            value = engine.route(path, body or {})
+        except Exception as error:
+            return 500, {"error": {"message": str(error)}}
+        return (404, {}) if value is None else (200, value)
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
-            engine.headers.append(self.headers.get("X-Session-ID"))
-            try:
-                value = engine.route(self.path, body)
-                self._send(404 if value is None else 200, value or {})
-            except Exception as error:
-                self._send(500, {"error": {"message": str(error)}})
-
-        def do_GET(self) -> None:
-            value = engine.route(self.path, {})
-            self._send(404 if value is None else 200, value or {})
-
-        def _send(self, status: int, value: dict[str, Any]) -> None:
-            data = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with json_server(answer) as url:
+        yield url

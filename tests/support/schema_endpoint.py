@@ -14,9 +14,9 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from tests.support.json_server import json_server
 
 Writer = Callable[[str, random.Random], Any]
 """Makes the value of a property, or a whole text, of the prompt."""
@@ -102,39 +102,18 @@ def plain(content: Any) -> str:
 def schema_endpoint(answers: SchemaEndpoint) -> Iterator[str]:
     """The base URL of the endpoint, for the length of the block."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(_: str, request: dict[str, Any], headers: object) -> tuple[int, Any]:
+        answers.requests.append(request)
+        message = {"role": "assistant", **answers.message(request)}
+        finish = "tool_calls" if message.get("tool_calls") else "stop"
+        return 200, {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": request["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
+        }
 
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            answers.requests.append(request)
-            message = {"role": "assistant", **answers.message(request)}
-            finish = "tool_calls" if message.get("tool_calls") else "stop"
-            completion = {
-                "id": "chatcmpl-1",
-                "object": "chat.completion",
-                "created": 0,
-                "model": request["model"],
-                "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-                "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
-            }
-            body = json.dumps(completion).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with json_server(answer) as url:
+        yield f"{url}/v1"
