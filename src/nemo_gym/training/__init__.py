@@ -1,5 +1,10 @@
 """What a trainer learns from: rollouts of its policy, token sequences, batches, and exports of runs."""
 
+from importlib.util import find_spec
+
+if find_spec("numpy") is None:
+    raise ModuleNotFoundError("nemo_gym.training needs numpy: pip install 'nemo-gym[training]'", name="numpy")
+
 from nemo_gym.models.policies import Policy, Sampled, Sampling, Tokenizer
 from nemo_gym.training.batches import Batch, batch
 from nemo_gym.training.collected import CollectedRollout
