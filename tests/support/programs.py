@@ -22,8 +22,8 @@ def in_child(check):
 
 
 def run_program(code: str) -> tuple[int, str, str]:
-    """The exit code and the outputs of a program."""
-    words = [sys.executable, "-c", code]
+    """The exit code and the outputs of a program. From Python 3.12 on, a fork beside threads warns."""
+    words = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
     root = Path(__file__).parents[2]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, cwd=root)
     return ended.returncode, ended.stdout, ended.stderr

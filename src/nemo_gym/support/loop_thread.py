@@ -124,7 +124,7 @@ class LoopThread:
             except (SystemExit, KeyboardInterrupt):  # of some work, whose future has it
                 if self.is_inherited:
                     raise  # in a child that the work has forked
-        # At the end of the program Python 3.12 starts no thread, with which the loop would end its executor.
+        # Python 3.12 starts no thread at the end of a program, and the loop wants one to end its executor.
         with suppress(RuntimeError), runner:
             loop.run_until_complete(_cancel_others())
 
