@@ -206,7 +206,7 @@ def read_evidence(
     reader = _Reader(columns, answer_key, scale)
     tasks: list[TaskResult] = []
     unscored = failed = 0
-    for group in store.groups(EVERY):
+    for group in store.groups(EVERY, expand=False):
         failed += sum(rollout.failure is not None for rollout in group)
         if any(rollout.failure is None for rollout in group):
             tasks.append(reader.task(group))
