@@ -41,14 +41,14 @@ def play(where: Environment | LocalEnvironment, row: Row, output: str | list[Ite
     return run_and_close(link, reward_of(link, row, output))
 
 
-def play_golden(environment: Environment, golden: Golden) -> Reward:
+def play_golden(where: Environment | LocalEnvironment, golden: Golden) -> Reward:
     """The reward of a known case."""
-    return play(environment, golden.task, cast("str | list[Item]", golden.output))
+    return play(where, golden.task, cast("str | list[Item]", golden.output))
 
 
-def expected_reward(environment: Environment, golden: Golden) -> float | None:
+def expected_reward(where: Environment | LocalEnvironment, golden: Golden) -> float | None:
     """What a known case must earn."""
-    low, high = environment.reward_range
+    low, high = _link(where).environment.reward_range
     if golden.kind == "partial_reward":
         return golden.expected_reward
     return high if golden.kind == "full_reward" else low
