@@ -210,7 +210,10 @@ def test_what_a_download_lacks_is_said(gym: Gym, words: tuple[str, ...], message
 def test_a_train_split_is_looked_at_before_anything_is_sent(gym: Gym, hub: Hub) -> None:
     write(gym.folder / "a.jsonl", ROWS[0], {"number": 1})
     result = upload(gym, "-i", "a.jsonl")
-    assert (result.returncode, "a.jsonl:2: responses_create_params: expected" in result.stderr) == (2, True)
+    assert (result.returncode, "a.jsonl:2: responses_create_params: missing. It is" in result.stderr) == (
+        2,
+        True,
+    )
     assert hub.state()["repos"] == {}
     assert upload(gym, "-i", "a.jsonl", "--split", "validation").returncode == 0
     result = gym("dataset", "upload", "-i", "a.jsonl")

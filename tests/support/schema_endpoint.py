@@ -102,7 +102,9 @@ def plain(content: Any) -> str:
 def schema_endpoint(answers: SchemaEndpoint) -> Iterator[str]:
     """The base URL of the endpoint, for the length of the block."""
 
-    def answer(_: str, request: dict[str, Any], headers: object) -> tuple[int, Any]:
+    def answer(path: str, request: dict[str, Any] | None, headers: object) -> tuple[int, Any]:
+        if request is None:
+            return 404, {"error": {"message": f"there is no {path}"}}
         answers.requests.append(request)
         message = {"role": "assistant", **answers.message(request)}
         finish = "tool_calls" if message.get("tool_calls") else "stop"
