@@ -287,7 +287,7 @@ class TestASandbox:
         self, provider: LocalProvider
     ) -> None:
         async with await AsyncSandbox(provider).start() as sandbox:
-            result = await sandbox.exec("for i in 1 2 3; do fallocate -l 200M $i; done; echo done")
+            result = await sandbox.exec("for i in 1 2 3; do fallocate -x -l 200M $i; done; echo done")
             assert (result.return_code, "too much files" in result.stderr) == (137, True)
             assert (await sandbox.exec("rm ?; echo fits")).stdout == "fits\n"
 

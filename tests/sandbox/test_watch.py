@@ -17,7 +17,7 @@ from nemo_gym.sandbox.providers.local.landlock import reason_against
 NEEDS_LANDLOCK = pytest.mark.skipif(
     bool(reason_against(landlock.version(), root=os.geteuid() == 0)), reason="this kernel has no Landlock"
 )
-TWO_FILES = "fallocate -l 200M 1 && fallocate -l 200M 2"
+TWO_FILES = "fallocate -x -l 200M 1 && fallocate -x -l 200M 2"
 """More than the 256 MiB of a sandbox without a file system of its own."""
 
 
@@ -70,7 +70,7 @@ class TestFilesOnTheDisk:
 
     async def test_a_command_after_a_killed_one_has_no_more_room(self, sandbox: AsyncSandbox) -> None:
         assert "too much files" in (await sandbox.exec(TWO_FILES)).stderr
-        result = await sandbox.exec("fallocate -l 200M 3")
+        result = await sandbox.exec("fallocate -x -l 200M 3")
         assert (result.return_code, "too much files" in result.stderr) == (137, True)
         assert (await sandbox.exec("ls; rm ?; echo fits")).stdout.endswith("fits\n")
         assert "too much files" in (await sandbox.exec(TWO_FILES)).stderr
@@ -83,7 +83,7 @@ class TestFilesOnTheDisk:
             assert (result.stdout, result.stderr) == ("fewer\n", "")
 
     async def test_a_file_with_several_names_counts_once(self, sandbox: AsyncSandbox) -> None:
-        result = await sandbox.exec("fallocate -l 200M 1 && for n in 2 3 4; do ln 1 $n; done; echo one")
+        result = await sandbox.exec("fallocate -x -l 200M 1 && for n in 2 3 4; do ln 1 $n; done; echo one")
         assert (result.stdout, result.stderr) == ("one\n", "")
 
     async def test_without_a_limit_of_memory_they_are_limited(self, folder: str) -> None:
@@ -102,10 +102,10 @@ class TestFilesOnTheDisk:
         ):
             async with await AsyncSandbox(provider, spec).start() as sandbox:
                 files = (most - 50) // 90
-                fill = f"for n in $(seq {files}); do fallocate -l 90M $n; done"
+                fill = f"for n in $(seq {files}); do fallocate -x -l 90M $n; done"
                 assert (await sandbox.exec(f"{fill}; echo fits")).stdout == "fits\n"
-                assert (await sandbox.exec("fallocate -l 110M more")).return_code != 0
-                result = await sandbox.exec("fallocate -l 90M a; fallocate -l 90M b")
+                assert (await sandbox.exec("fallocate -x -l 110M more")).return_code != 0
+                result = await sandbox.exec("fallocate -x -l 90M a; fallocate -x -l 90M b")
                 assert "too much files" in result.stderr
 
 
