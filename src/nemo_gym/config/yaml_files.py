@@ -12,6 +12,7 @@ from nemo_gym.config.aliases import check_aliases
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.expansion import check_size
 from nemo_gym.config.tree import Tree
+from nemo_gym.wire.errors import UsageError
 
 MAX_BYTES: Final = 4 << 20
 """Of one file."""
@@ -54,6 +55,18 @@ def read_mapping(path: Path, parse: Callable[[str], Any] = plain_yaml) -> Tree:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     return mapping_of(text, path, parse)
+
+
+def read_data(path: Path) -> Tree:
+    """As `read_mapping`, for a file that is no configuration of this package.
+
+    Raises:
+        UsageError: as its `ConfigError`.
+    """
+    try:
+        return read_mapping(path)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def mapping_of(text: str, path: Path, parse: Callable[[str], Any] = plain_yaml) -> Tree:

@@ -8,26 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
 from nemo_gym.models.policies.hf import HFPolicy
 from nemo_gym.training import Sampled, Sampling
-
-TAGS = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
-TEMPLATE = """
-{%- for message in messages -%}
-<|im_start|>{{ message.role }}
-{{ message.content }}
-{%- for call in message.tool_calls or [] -%}
-<tool_call>{{ call.function | tojson }}</tool_call>
-{%- endfor -%}
-<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt -%}<|im_start|>assistant
-{% endif -%}
-"""
+from tests.support.hf_tokenizer import chat_tokenizer
 
 
 class Adder(Environment):
@@ -59,15 +45,7 @@ class SpyTokenizer(PreTrainedTokenizerFast):
 
 
 def tokenizer() -> SpyTokenizer:
-    chars = [chr(code) for code in range(32, 127)] + ["\n"]
-    vocabulary = {token: number for number, token in enumerate([*TAGS, *chars])}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token=" "))
-    inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    inner.decoder = decoders.Fuse()
-    spy = SpyTokenizer(tokenizer_object=inner, pad_token="<|pad|>", eos_token="<|im_end|>")
-    spy.add_special_tokens({"additional_special_tokens": TAGS[1:2] + TAGS[3:]})
-    spy.chat_template = TEMPLATE
-    return spy
+    return chat_tokenizer(SpyTokenizer)
 
 
 class Script:

@@ -9,8 +9,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.yaml_files import read_mapping
+from nemo_gym.config.yaml_files import read_data
 from nemo_gym.siblings.data_designer.files import whole_file
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.json_values import object_of
@@ -56,7 +55,7 @@ def load_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it can't be read, or is no configuration.
     """
-    document = read_yaml(path)
+    document = read_data(path)
     if _CONFIG not in document:
         document = {_CONFIG: document}
     parts = object_of(document[_CONFIG])
@@ -90,15 +89,3 @@ def write_yaml(path: Path, document: dict[str, Any], *, inputs: Iterable[Path] =
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     with whole_file(path, inputs=inputs) as file:
         file.write(text.encode())
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The object in a YAML file.
-
-    Raises:
-        UsageError: it can't be read, or holds something else.
-    """
-    try:
-        return read_mapping(path)
-    except ConfigError as error:
-        raise UsageError(str(error)) from None

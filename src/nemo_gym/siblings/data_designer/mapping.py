@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from nemo_gym.config.yaml_files import read_data
 from nemo_gym.environments.answer_verdict import plain_message
 from nemo_gym.siblings.data_designer.columns import (
     Form,
@@ -19,7 +20,6 @@ from nemo_gym.siblings.data_designer.columns import (
     paths_in,
     value_at,
 )
-from nemo_gym.siblings.data_designer.config import read_yaml
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import params_from_chat
 from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
@@ -201,7 +201,7 @@ def load_mapping(path: Path) -> Mapping:
     Raises:
         UsageError: it can't be read, or is no mapping.
     """
-    return read_mapping(read_yaml(path), str(path))
+    return read_mapping(read_data(path), str(path))
 
 
 def read_mapping(document: dict[str, Any], where: str) -> Mapping:

@@ -17,8 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from nemo_gym import __version__
-from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.yaml_files import read_mapping
+from nemo_gym.config.yaml_files import read_data
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.manifest import Identity, Manifest
 from nemo_gym.runs.metrics_recompute import recompute
@@ -228,10 +227,7 @@ def _reported(file: Path) -> dict[str, float]:
             _add(scores, name, object_of(score).get("value"))
     folder = next((one for one in file.parents if (one / SCORES).is_file()), None)
     if folder is not None and file.name != RESULTS:
-        try:
-            report = read_mapping(folder / SCORES)
-        except ConfigError as error:
-            raise UsageError(str(error)) from None
+        report = read_data(folder / SCORES)
         tasks = object_of(object_of(report.get("results", report)).get("tasks"))
         for task, result in tasks.items():
             for metric, found in object_of(object_of(result).get("metrics")).items():

@@ -400,8 +400,7 @@ class LocalProvider:
         try:
             control = await Control.start(plan, group)
         except BaseException:
-            if group is not None:
-                await finish(asyncio.to_thread(group.remove))
+            await finish(_remove_group(group))
             raise
         if group is not None and control.group is None:
             self._groups.give_up()
